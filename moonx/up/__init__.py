@@ -1,0 +1,1 @@
+"""One command that runs MoonX on embedded stores: `manage.py up`."""
