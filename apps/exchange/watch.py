@@ -1,0 +1,243 @@
+"""What subscribers of market data see: states pushed from rows, and snapshots for newcomers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.exchange import candles
+from apps.exchange.bars import Bar
+from apps.exchange.models import Market, Ticker, Trade
+from moonx.core import clock, events, money, push, topics
+from moonx.core.intervals import Interval
+from moonx.core.push import State
+from moonx.core.topics import Namespace, UnknownTopic
+
+Check = Callable[[Sequence[str]], None]
+Shot = Callable[[Sequence[str]], topics.Snapshot]
+
+TAPE = 50  # trades a new subscriber of a tape is shown
+HUNDRED = 100
+
+
+def push_bars(markets: Iterable[Market]) -> int:
+    """Pushes the bars in progress of some markets; returns how many were news.
+
+    The version of a bar is its last trade's sequence, so that a later reader always wins.
+    """
+    now = clock.db_now()
+    states = [
+        _bar_state(market, interval, bar, now=now)
+        for market in markets
+        for interval, bar in candles.in_progress(market, now=now).items()
+    ]
+    return push.publish_states(states, now=now)
+
+
+def push_missed_bars(*, now: datetime) -> int:
+    """Sends again the bars in progress whose newest version never reached the push server."""
+    newest = dict(
+        Trade.objects.filter(executed_at__gte=Interval.M1.floor(now) - timedelta(minutes=1))
+        .order_by("market_id", "-seq")
+        .distinct("market_id")
+        .values_list("market_id", "seq")
+    )
+    markets = Market.objects.in_bulk(list(newest))
+    topic = {pk: f"candles:{market.symbol}:1M" for pk, market in markets.items()}
+    pushed = push.pushed_versions(list(topic.values()))
+    behind = [markets[pk] for pk, seq in newest.items() if pushed.get(topic[pk], -1) < seq]
+    return push_bars(behind) if behind else 0
+
+
+def push_tickers(tickers: Iterable[Ticker], *, now: datetime) -> int:
+    """Pushes the tickers that are newer than what subscribers have; returns how many were."""
+    rows = list(tickers)
+    pushed = push.pushed_versions([f"ticker:{row.market.symbol}" for row in rows])
+    news = [row for row in rows if pushed.get(f"ticker:{row.market.symbol}", -1) < row.version]
+    states = [state for row in news for state in (_ticker_state(row), _price_state(row))]
+    push.publish_states(states, now=now)
+    return len(news)
+
+
+def _bar_state(market: Market, interval: Interval, bar: Bar, *, now: datetime) -> State:
+    return State(
+        topic=f"candles:{market.symbol}:{interval}",
+        name="candle.updated",
+        version=bar.last_seq or 0,
+        data=events.wire(
+            {
+                "symbol": market.symbol,
+                "interval": interval.value,
+                **candles.described(market, interval, bar),
+                "closed": False,
+            }
+        ),
+        source_time=now,
+    )
+
+
+def _ticker_state(row: Ticker) -> State:
+    return State(
+        topic=f"ticker:{row.market.symbol}",
+        name="ticker.updated",
+        version=row.version,
+        data=ticker_data(row),
+        source_time=row.as_of,
+    )
+
+
+def _price_state(row: Ticker) -> State:
+    """The alias `prices`: one topic over all tickers, in the former services' shape."""
+    market = row.market
+    return State(
+        topic="prices",
+        key=f"prices:{market.symbol}",
+        channel=f"ticker:{market.symbol}",
+        name="price_update",
+        version=row.version,
+        data=price_data(row),
+        source_time=row.as_of,
+    )
+
+
+def ticker_data(row: Ticker) -> dict[str, Any]:
+    """The ticker as the wire carries it; prices are null where the market never traded."""
+    market = row.market
+    change, percent = changes(row)
+    places = market.price_places
+    data: dict[str, Any] = events.wire(
+        {
+            "symbol": market.symbol,
+            "status": market.status,
+            "label": market.label,
+            "last": money.shown(row.last, places=places),
+            "last_quantity": money.shown(row.last_quantity, places=market.quantity_places),
+            "open": money.shown(row.open, places=places),
+            "high": money.shown(row.high, places=places),
+            "low": money.shown(row.low, places=places),
+            "previous_close": money.shown(row.previous_close, places=places),
+            "change": change,
+            "change_percent": percent,
+            "weighted_average": weighted_average(row),
+            "base_volume": money.shown(row.base_volume, places=market.quantity_places),
+            "quote_volume": money.shown(row.quote_volume, places=places + market.quantity_places),
+            "trade_count": row.trade_count,
+            "first_id": row.first_id,
+            "last_id": row.last_id,
+            "open_time": row.open_time,
+            "close_time": row.close_time,
+            "as_of": row.as_of,
+        }
+    )
+    return data
+
+
+def changes(row: Ticker) -> tuple[str | None, str | None]:
+    """last − open, and that in percent of open to three places, half up; null without trades."""
+    if row.last is None or row.open is None:
+        return None, None
+    change = row.last - row.open
+    percent = money.divide(change * HUNDRED, row.open, places=3)
+    return money.signed(change, places=row.market.price_places), format(percent, "f")
+
+
+def weighted_average(row: Ticker) -> str | None:
+    """Σ price × quantity / Σ quantity, half up to the tick; null without volume."""
+    if not row.base_volume:
+        return None
+    return format(
+        money.divide(row.quote_volume, row.base_volume, places=row.market.price_places), "f"
+    )
+
+
+def price_data(row: Ticker) -> dict[str, Any]:
+    """The former services' fields, and ours beside them."""
+    _, percent = changes(row)
+    return {
+        **ticker_data(row),
+        "token": row.market.base.symbol,
+        "chainId": None,
+        "price": money.shown(row.last, places=row.market.price_places),
+        "priceUsd": None,
+        "change24h": percent,
+        "volume24h": money.shown(row.base_volume, places=row.market.quantity_places),
+        "timestamp": events.wire(row.as_of),
+    }
+
+
+def register() -> None:
+    """Makes the market data channels known to the gateway."""
+    families: list[tuple[str, int, Check, Shot]] = [
+        ("ticker", 1, _check_market, _ticker_snapshot),
+        ("prices", 0, _check_nothing, _prices_snapshot),
+        ("trades", 1, _check_market, _tape_snapshot),
+        ("candles", 2, _check_candles, _candle_snapshot),
+    ]
+    for name, arity, check, snapshot in families:
+        topics.register(
+            Namespace(name=name, public=True, arity=arity, check=check, snapshot=snapshot)
+        )
+
+
+def _market(symbol: str) -> Market:
+    market = Market.objects.select_related("base", "quote").filter(symbol=symbol).first()
+    if market is None:
+        raise UnknownTopic(f"There is no market {symbol[:20]!r}.")
+    return market
+
+
+def _check_market(args: Sequence[str]) -> None:
+    _market(args[0])
+
+
+def _check_nothing(args: Sequence[str]) -> None:
+    """`prices` names all markets."""
+
+
+def _check_candles(args: Sequence[str]) -> None:
+    _market(args[0])
+    if args[1] not in list(Interval):
+        raise UnknownTopic(
+            f"There is no interval {args[1][:10]!r}: use one of {', '.join(Interval)}."
+        )
+
+
+def _ticker_snapshot(args: Sequence[str]) -> topics.Snapshot:
+    rows = Ticker.objects.select_related("market").filter(market__symbol=args[0])
+    return [("ticker.updated", ticker_data(row)) for row in rows]
+
+
+def _prices_snapshot(_: Sequence[str]) -> topics.Snapshot:
+    rows = Ticker.objects.select_related("market__base").order_by("market__symbol")
+    return [("price_update", price_data(row)) for row in rows]
+
+
+def _tape_snapshot(args: Sequence[str]) -> topics.Snapshot:
+    market = _market(args[0])
+    latest = Trade.objects.filter(market=market).order_by("-seq")[:TAPE]
+    return [("trade.executed", tape_data(market, trade)) for trade in reversed(latest)]
+
+
+def tape_data(market: Market, trade: Trade) -> dict[str, Any]:
+    """A stored trade as `trade.executed` carried it."""
+    places = market.price_places + market.quantity_places
+    data: dict[str, Any] = events.wire(
+        {
+            "symbol": market.symbol,
+            "id": trade.seq,
+            "first_id": trade.first_id,
+            "last_id": trade.last_id,
+            "price": money.plain(trade.price, places=market.price_places),
+            "quantity": money.plain(trade.quantity, places=market.quantity_places),
+            "quote_quantity": money.plain(trade.quote_quantity, places=places),
+            "is_buyer_maker": trade.is_buyer_maker,
+            "source": trade.source,
+            "time": trade.executed_at,
+        }
+    )
+    return data
+
+
+def _candle_snapshot(args: Sequence[str]) -> topics.Snapshot:
+    market, interval, now = _market(args[0]), Interval(args[1]), clock.db_now()
+    bar = candles.in_progress(market, now=now).get(interval)
+    return [("candle.updated", _bar_state(market, interval, bar, now=now).data)] if bar else []

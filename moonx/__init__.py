@@ -1,0 +1,1 @@
+"""MoonX: the back-office engine of a crypto trading platform."""

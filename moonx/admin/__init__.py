@@ -1,0 +1,1 @@
+"""The admin of what no app owns: users and beat's schedule."""

@@ -1,0 +1,8 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class AdminConfig(AppConfig):
+    name = "moonx.admin"
+    label = "moonx_admin"

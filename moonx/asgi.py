@@ -1,0 +1,11 @@
+"""The ASGI application: HTTP by Django, /ws by the gateway."""
+
+import os
+
+os.environ.setdefault(
+    "DJANGO_SETTINGS_MODULE", f"moonx.settings.{os.environ.get('MOONX_ENV', 'dev')}"
+)
+
+from django.core.asgi import get_asgi_application
+
+application = get_asgi_application()

@@ -1,0 +1,79 @@
+"""What every HTTP request passes through: a correlation id in and out, client addresses."""
+
+import re
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address, ip_network
+from typing import cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from moonx.core import logs
+
+HEADER = "X-Request-ID"
+ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+class CorrelationMiddleware:
+    """Takes a well-formed X-Request-ID or makes one; answers with it and logs under it."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get(HEADER, "")
+        with logs.correlated(given if ACCEPTABLE.fullmatch(given) else "") as chosen:
+            response = await self.get_response(request)
+            response[HEADER] = chosen
+            return response
+
+
+def client_ip(*, peer: str, forwarded_for: str) -> str:
+    """The address to hold limits against: the right-most one that is not a trusted proxy."""
+    trusted = set(settings.ENV.trusted_proxies)
+    if peer not in trusted:
+        return peer
+    for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
+        if hop not in trusted:
+            return hop
+    return peer
+
+
+def request_ip(request: HttpRequest) -> str:
+    """The client's address of an HTTP request."""
+    return client_ip(
+        peer=request.META.get("REMOTE_ADDR", ""),
+        forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""),
+    )
+
+
+def is_internal(request: HttpRequest) -> bool:
+    """Whether the request comes from a network that may see the installation's inside."""
+    try:
+        address = ip_address(request_ip(request))
+    except ValueError:
+        return False
+    return any(address in ip_network(net) for net in settings.ENV.internal_networks)
+
+
+def inside_only(
+    view: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Answers 404 to whoever is neither staff nor in an internal network."""
+
+    def guarded(request: HttpRequest) -> HttpResponse:
+        user = getattr(request, "user", None)
+        if is_internal(request) or (user is not None and user.is_staff):
+            return view(request)
+        return HttpResponse("Not found", status=404)
+
+    return cast(Callable[[HttpRequest], HttpResponse], guarded)

@@ -1,0 +1,70 @@
+"""The kernel's rows: what waits to be published, what was, and who is alive."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class OutboxEvent(models.Model):
+    """A fact that committed and waits for the relay."""
+
+    id = models.BigIntegerField(primary_key=True)
+    name = models.TextField()
+    key = models.TextField()
+    topics = models.JSONField()
+    payload = models.JSONField()
+    correlation_id = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "core_outbox"
+
+
+class PublishedEvent(models.Model):
+    """A fact with its place in the one published order; kept for seven days."""
+
+    position = models.BigIntegerField(primary_key=True)
+    id = models.BigIntegerField()
+    name = models.TextField()
+    key = models.TextField()
+    topics = models.JSONField()
+    payload = models.JSONField()
+    correlation_id = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    relayed_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "core_event"
+        ordering: ClassVar[list[str]] = ["-position"]
+        verbose_name = "event"
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.name}"
+
+
+class Cursor(models.Model):
+    """How far a reader of the published order has come."""
+
+    name = models.TextField(primary_key=True)
+    position = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.position}"
+
+
+class Heartbeat(models.Model):
+    """One running process of a role, as it last reported."""
+
+    instance = models.TextField(primary_key=True)
+    role = models.TextField(db_index=True)
+    host = models.TextField()
+    pid = models.IntegerField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    stats = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.instance

@@ -1,0 +1,154 @@
+"""From rows to subscribers: frames are built once, and Valkey decides what is new."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from redis import RedisError
+
+from moonx.core import logs, metrics, valkey
+from moonx.core.intervals import to_ms
+
+log = logs.get("moonx.push")
+
+# KEYS: position, seq, control, epoch.  ARGV: from, to, channel prefix, then (topic, head) pairs.
+# Enters each event once: refuses unless the stored position is exactly `from`.
+PUBLISH_FACTS = """
+local stored = redis.call('GET', KEYS[1])
+if not stored then return 'missing' end
+if stored ~= ARGV[1] then return stored end
+for i = 4, #ARGV, 2 do
+  local seq = redis.call('HINCRBY', KEYS[2], ARGV[i], 1)
+  redis.call('PUBLISH', ARGV[3] .. ARGV[i], ARGV[i + 1] .. ',"seq":' .. seq .. '}')
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 'ok'
+"""
+
+# KEYS: seq.  ARGV: state prefix, channel prefix, then (key, topic, version, head) quadruples.
+# Refuses a version that is not newer than the stored one; returns how many it took.
+PUBLISH_STATES = """
+local taken = 0
+for i = 3, #ARGV, 4 do
+  local key, topic, version = ARGV[1] .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local stored = redis.call('HGET', key, 'version')
+  if not stored or tonumber(version) > tonumber(stored) then
+    local seq = redis.call('HINCRBY', KEYS[1], topic, 1)
+    local frame = ARGV[i + 3] .. ',"seq":' .. seq .. '}'
+    redis.call('HSET', key, 'version', version, 'frame', frame)
+    redis.call('PUBLISH', ARGV[2] .. topic, frame)
+    taken = taken + 1
+  end
+end
+return taken
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The newest value of something, to be known by all who watch `topic`.
+
+    `key` tells apart the values that share a topic; `channel` is the canonical channel where the
+    topic is an alias.
+    """
+
+    topic: str
+    key: str = ""
+    name: str
+    version: int
+    data: dict[str, Any]
+    source_time: datetime
+    channel: str = ""
+
+
+def head(  # noqa: PLR0913 - one argument per field of the frame
+    *,
+    frame_id: str,
+    name: str,
+    channel: str,
+    kind: str,
+    source_ms: int,
+    now_ms: int,
+    data: Any,
+    correlation_id: str = "",
+    position: int | None = None,
+) -> str:
+    """A frame's JSON without its closing brace, so that `seq` can be appended."""
+    frame: dict[str, Any] = {
+        "id": frame_id,
+        "type": name,
+        "timestamp": now_ms,
+        "channel": channel,
+        "kind": kind,
+        "sourceTs": source_ms,
+        "pubTs": now_ms,
+        "data": data,
+    }
+    if correlation_id:
+        frame["correlationId"] = correlation_id
+    if position is not None:
+        frame["position"] = position
+    return json.dumps(frame, separators=(",", ":"), ensure_ascii=False)[:-1]
+
+
+def publish_states(states: Iterable[State], *, now: datetime) -> int:
+    """Pushes the states that are newer than what subscribers have; returns how many were.
+
+    A push that fails is counted and left: its sender compares versions and sends again.
+    """
+    args: list[str | int] = []
+    for state in states:
+        head_json = _state_head(state, now_ms=to_ms(now))
+        args += [state.key or state.topic, state.topic, state.version, head_json]
+    if not args:
+        return 0
+    try:
+        taken = valkey.client().eval(
+            PUBLISH_STATES,
+            1,
+            valkey.key("seq"),
+            valkey.key("state:"),
+            valkey.key("t:"),
+            *args,
+        )
+    except (RedisError, OSError) as error:
+        metrics.state_push_errors.inc()
+        log.warning("states not pushed, they will be sent again", error=type(error).__name__)
+        return 0
+    refused = len(args) // 4 - int(taken)
+    if refused:
+        metrics.states_refused.inc(refused)
+    return int(taken)
+
+
+def _state_head(state: State, *, now_ms: int) -> str:
+    return head(
+        frame_id=f"{state.key or state.topic}@{state.version}",
+        name=state.name,
+        channel=state.channel or state.topic,
+        kind="update",
+        source_ms=to_ms(state.source_time),
+        now_ms=now_ms,
+        data=state.data,
+        correlation_id=logs.correlation_id.get(),
+    )
+
+
+def pushed_versions(keys: Sequence[str]) -> dict[str, int]:
+    """The version of each state that subscribers have; absent where none was pushed.
+
+    Empty where the push server does not answer: whoever asks will ask again.
+    """
+    if not keys:
+        return {}
+    try:
+        with valkey.client().pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(valkey.key(f"state:{key}"), "version")
+            values = pipe.execute()
+    except (RedisError, OSError) as error:
+        log.warning("pushed versions unknown", error=type(error).__name__)
+        return {}
+    return {key: int(value) for key, value in zip(keys, values, strict=True) if value}

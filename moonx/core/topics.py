@@ -1,0 +1,55 @@
+"""The channels a client may subscribe to: each app registers its own, the gateway knows this list."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Snapshot = Sequence[tuple[str, dict[str, Any]]]
+
+
+class UnknownTopic(Exception):
+    """No channel of that name; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A family of channels, `name` or `name:arg:arg`.
+
+    `check` raises UnknownTopic for arguments that name nothing. `snapshot` returns what a new
+    subscriber must know, as (message type, data) pairs, oldest first; it may query the database.
+    """
+
+    name: str
+    public: bool
+    arity: int
+    check: Callable[[Sequence[str]], None]
+    snapshot: Callable[[Sequence[str]], Snapshot]
+
+
+_namespaces: dict[str, Namespace] = {}
+
+
+def register(namespace: Namespace) -> None:
+    """Makes a family of channels known; once per process, from an app's start-up."""
+    _namespaces[namespace.name] = namespace
+
+
+def find(topic: str) -> tuple[Namespace, list[str]]:
+    """The family and the arguments of a channel name.
+
+    Raises UnknownTopic with a sentence for the client.
+    """
+    name, *args = topic.split(":")
+    namespace = _namespaces.get(name)
+    if namespace is None:
+        known = ", ".join(sorted(_namespaces))
+        raise UnknownTopic(f"There is no channel {topic[:80]!r}. Known families: {known}.")
+    if len(args) != namespace.arity:
+        raise UnknownTopic(f"Channel {name!r} takes {namespace.arity} arguments, not {len(args)}.")
+    namespace.check(args)
+    return namespace, args
+
+
+def known() -> list[Namespace]:
+    """Every registered family, by name."""
+    return [_namespaces[name] for name in sorted(_namespaces)]

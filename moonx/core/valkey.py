@@ -1,0 +1,36 @@
+"""Connections to the push server (the cache Valkey) and to the broker."""
+
+from functools import cache
+from typing import Any
+
+import redis
+from django.conf import settings
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+
+def key(name: str) -> str:
+    """`name` under this installation's prefix."""
+    return f"{settings.ENV.redis_key_prefix}{name}"
+
+
+@cache
+def client() -> "redis.Redis[bytes]":
+    """The process's connection pool to the push server; replies are bytes."""
+    return connect(settings.ENV.cache_dsn())
+
+
+def connect(url: str, **options: Any) -> "redis.Redis[bytes]":
+    """A client for `url` with the configured timeouts and no retry of its own.
+
+    A retried script whose first reply was lost would run twice; callers check by position or
+    version instead.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=settings.ENV.redis_connect_timeout / 1000,
+        socket_timeout=settings.ENV.redis_command_timeout / 1000,
+        health_check_interval=15,
+        retry=Retry(ExponentialWithJitterBackoff(), 0),
+        **options,
+    )

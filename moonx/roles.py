@@ -1,0 +1,82 @@
+"""What each role runs: one command line per role, the same in `make up`, compose and the image."""
+
+import sys
+from pathlib import Path
+
+from moonx.settings.env import Env
+
+ROOT = Path(__file__).resolve().parent.parent
+
+EXCHANGE_WORKER = "worker:tickers,candles,matching,expiry,deposits"
+IO_WORKER = "worker:stats,sync"
+# In the order in which `monolith` starts them.
+MONOLITH = ("web", EXCHANGE_WORKER, IO_WORKER, "beat", "relay", "flower")
+# These wait for other servers: threads. All other queues compute and lock: processes.
+THREADED_QUEUES = {"stats", "sync"}
+LARGEST_FRAME_BYTES = 65_536
+DRAIN_S = 20  # open sockets get this long to leave when a web process ends
+
+
+def command_for(role: str, env: Env) -> list[str]:
+    """The command line of a role of one process; ValueError for `monolith`, which is several."""
+    if role in {"web", "ws"}:
+        return _web(env)
+    if role.startswith("worker:"):
+        return _worker(role.removeprefix("worker:"), env)
+    if role == "beat":
+        return [*_celery("beat"), "--scheduler=django_celery_beat.schedulers:DatabaseScheduler"]
+    if role == "flower":
+        return _flower(env)
+    if role in {"relay", "demo"}:
+        return [sys.executable, str(ROOT / "manage.py"), role]
+    raise ValueError(f"{role} is not one process")
+
+
+def _web(env: Env) -> list[str]:
+    limits = {
+        "ws-max-size": LARGEST_FRAME_BYTES,
+        "ws-per-message-deflate": "false",
+        "ws-ping-interval": env.ws_ping_interval / 1000,
+        "ws-ping-timeout": env.ws_pong_timeout / 1000,
+        "backlog": 4096,
+        # A backstop behind the limits on sockets, which answer with a reason.
+        "limit-concurrency": env.ws_max_connections + 500,
+        "timeout-graceful-shutdown": DRAIN_S,
+    }
+    return [
+        *(sys.executable, "-m", "uvicorn", "moonx.asgi:application"),
+        *("--host", env.moonx_host, "--port", str(env.moonx_port)),
+        *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"),
+        *("--lifespan", "off", "--no-access-log", "--no-server-header", "--log-level", "warning"),
+        *(f"--{name}={value}" for name, value in limits.items()),
+        *_proxies(env),
+    ]
+
+
+def _proxies(env: Env) -> list[str]:
+    if not env.trusted_proxies:
+        return ["--no-proxy-headers"]
+    return ["--proxy-headers", f"--forwarded-allow-ips={','.join(env.trusted_proxies)}"]
+
+
+def _worker(queues: str, env: Env) -> list[str]:
+    pool = "threads" if set(queues.split(",")) <= THREADED_QUEUES else "prefork"
+    return [
+        *_celery("worker"),
+        *(f"--queues={queues}", f"--pool={pool}", f"--concurrency={env.worker_concurrency}"),
+        # Workers need not know each other: mingling would delay every start by a second.
+        *("--without-gossip", "--without-mingle", f"--hostname={queues.replace(',', '-')}@%h"),
+        "--loglevel=WARNING",
+    ]
+
+
+def _flower(env: Env) -> list[str]:
+    if not env.flower_basic_auth.get_secret_value():
+        raise ValueError("Flower never runs without a login: set FLOWER_BASIC_AUTH=user:password")
+    # The login stays in the environment, where Flower reads it: command lines are public.
+    address = f"--address={env.moonx_host}"
+    return [*_celery("flower"), address, f"--port={env.flower_port}"]
+
+
+def _celery(command: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "--app=moonx.celery:app", "--quiet", command]

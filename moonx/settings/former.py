@@ -1,0 +1,53 @@
+"""Variables that users of the former services know, and what became of each."""
+
+# former name -> own name that means the same
+RENAMED = {
+    "WEBSOCKET_SERVICE_PORT": "MOONX_PORT",
+    "WEBSOCKET_SERVICE_HOST": "MOONX_HOST",
+}
+
+FORMER_ROLES = {
+    "monolith": "monolith",
+    "api": "web",
+    "background": "worker:tickers,candles,matching,expiry,deposits,sync,stats",
+}
+
+FORMER_WORKERS = {
+    "ticker": "worker:tickers",
+    "tickers": "worker:tickers",
+    "candles": "worker:candles",
+    "expiry": "worker:expiry",
+    "deposits": "worker:deposits",
+    "sync": "worker:sync",
+    "stats": "worker:stats",
+}
+
+# former name -> why it has no effect and what to use instead
+IGNORED = {
+    "NODE_ENV": "set MOONX_ENV to dev, prod or test",
+    "SERVICE_NAME": "the role names the service",
+    "SERVICE_VERSION": "the version is read from the change log",
+    "PORT": "set MOONX_PORT",
+    "CLUSTER_MODE": "set WORKER_CONCURRENCY=auto",
+    "CLUSTER_WORKERS": "set WORKER_CONCURRENCY",
+    "MONGODB_URI": "everything is kept in PostgreSQL: set DATABASE_URL",
+    "REDIS_RETRY_DELAY_ON_FAILOVER": "retries are built in",
+    "REDIS_ENABLE_READY_CHECK": "the start-up check is not optional",
+    "REDIS_MAX_RETRIES_PER_REQUEST": "retries are built in",
+    "REDIS_LAZY_CONNECT": "connections are opened on first use",
+    "REDIS_MAXMEMORY": "set it in the server's own configuration",
+    "REDIS_MAXMEMORY_POLICY": "the broker must be noeviction; start is refused otherwise",
+    "REDIS_APPENDONLY": "set it in the broker's own configuration",
+    "KAFKA_CLIENT_ID": "the role names the connection",
+    "KAFKA_CONSUMER_GROUP_ID": "consumers have queues, not groups",
+    "KAFKA_SASL_MECHANISM": "part of EVENT_BUS_URL",
+    "KAFKA_SASL_USERNAME": "part of EVENT_BUS_URL",
+    "KAFKA_SASL_PASSWORD": "part of EVENT_BUS_URL",
+    "KAFKA_SSL": "part of EVENT_BUS_URL",
+    "WS_HEARTBEAT_INTERVAL": "set WS_PING_INTERVAL",
+}
+
+
+def ignored_in(environment: dict[str, str]) -> dict[str, str]:
+    """The former names that are set in `environment` without effect, each with what to do."""
+    return {name: why for name, why in IGNORED.items() if name in environment}

@@ -1,0 +1,7 @@
+"""Tests: real stores started by the test plugin, everything else as in dev."""
+
+from moonx.settings.base import *  # noqa: F403
+
+SECRET_KEY = "only-for-tests-" + "x" * 40
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ALLOWED_HOSTS = ["*"]
