@@ -25,6 +25,10 @@ def always_ready(_pid: int) -> bool:
     return True
 
 
+def nothing_to_do() -> None:
+    """For a child that needs no work before each of its starts."""
+
+
 @dataclass(frozen=True)
 class Service:
     """A long-running child: how to start it, when it is ready, how to end it."""
@@ -33,6 +37,8 @@ class Service:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    # Done before each start; what it gives back is said aloud.
+    before: Callable[[], str | None] = nothing_to_do
     ready: Callable[[int], bool] = always_ready
     ready_timeout_s: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM

@@ -17,12 +17,19 @@ from moonx.up.postgres import APP_ROLE, OWNER_ROLE, Passwords, Postgres
 from moonx.up.process import Service, end, spawn, wait_until
 from moonx.up.valkey import BROKER, CACHE, Valkey
 
+POSTGRES, BROKER_STORE, CACHE_STORE = "postgres", "broker", "cache"
+ALL = frozenset({POSTGRES, BROKER_STORE, CACHE_STORE})
+
 
 class Stores:
-    """The stores of one home; as a context manager it runs them, plainly and unsupervised."""
+    """The stores of one home; as a context manager it runs them, plainly and unsupervised.
 
-    def __init__(self, home: Path, *, durable: bool = True) -> None:
+    `embedded` names those that are wanted: the others are somebody's real servers.
+    """
+
+    def __init__(self, home: Path, *, durable: bool = True, embedded: frozenset[str] = ALL) -> None:
         self.home = home
+        self.embedded = embedded
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = load_keys(home)
         ports = find_ports(home, ["broker", "cache"])
@@ -54,6 +61,17 @@ class Stores:
     def cache_url(self) -> str:
         return self.cache.url
 
+    def urls(self) -> dict[str, str]:
+        """The addresses of the wanted stores, by the names of their variables."""
+        found: dict[str, str] = {}
+        if POSTGRES in self.embedded:
+            found |= {"DATABASE_URL": self.database_url, "DATABASE_OWNER_URL": self.owner_url}
+        if BROKER_STORE in self.embedded:
+            found["BROKER_URL"] = self.broker_url
+        if CACHE_STORE in self.embedded:
+            found["CACHE_URL"] = self.cache_url
+        return found
+
     def __enter__(self) -> Self:
         """Starts all three and waits until they serve; StartError names the one that does not."""
         try:
@@ -80,20 +98,37 @@ class Stores:
         """The process id of a running store: `postgres`, `valkey-broker`, `valkey-cache`."""
         return next(child.pid for child, service in self._running if service.name == name)
 
-    def _start(self) -> None:
-        self._spawn_valkeys()
+    def valkey_services(self) -> list[Service]:
+        """The wanted Valkeys, ready to be started."""
+        servers = {BROKER_STORE: self.broker, CACHE_STORE: self.cache}
+        wanted = [server for name, server in servers.items() if name in self.embedded]
+        for server in wanted:
+            server.prepare()
+        return [server.service() for server in wanted]
+
+    def postgres_services(self) -> list[Service]:
+        """PostgreSQL, if it is wanted, its cluster made: ready to be started."""
+        if POSTGRES not in self.embedded:
+            return []
         self.postgres.prepare()
-        self._spawn(self.postgres.service())
+        return [self.postgres.service()]
+
+    def finish(self) -> None:
+        """What must be done once they serve: PostgreSQL's roles and database."""
+        if POSTGRES in self.embedded:
+            self.postgres.ensure_roles()
+
+    def _start(self) -> None:
+        for service in self.valkey_services():
+            self._spawn(service)
+        for service in self.postgres_services():
+            self._spawn(service)
         for child, service in self._running:
             self._wait(child, service)
-        self.postgres.ensure_roles()
-
-    def _spawn_valkeys(self) -> None:
-        for valkey in (self.broker, self.cache):
-            valkey.prepare()
-            self._spawn(valkey.service())
+        self.finish()
 
     def _spawn(self, service: Service) -> None:
+        service.before()
         logs = self.home / "log"
         logs.mkdir(exist_ok=True)
         with (logs / f"{service.name}.log").open("ab") as log:

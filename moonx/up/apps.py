@@ -1,0 +1,8 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class UpConfig(AppConfig):
+    name = "moonx.up"
+    label = "up"

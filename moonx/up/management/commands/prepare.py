@@ -1,0 +1,14 @@
+"""`manage.py prepare`: all that must stand in the database before the roles start."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "Migrates the database and creates the users of MOONX_HOME: one process, at each start."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=1)
+        call_command("ensure_users")

@@ -1,0 +1,30 @@
+"""`manage.py run`: starts what MOONX_ROLE names."""
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from moonx.roles import command_for
+from moonx.up.errors import UpError
+from moonx.up.monolith import run_monolith
+
+
+class Command(BaseCommand):
+    help = "Starts the role that MOONX_ROLE (or the argument) names, in the foreground."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("role", nargs="?", default=settings.ENV.moonx_role)
+
+    def handle(self, *_args: Any, role: str, **_options: Any) -> None:
+        os.environ["MOONX_ROLE"] = role
+        try:
+            if role == "monolith":
+                sys.exit(run_monolith(settings.ENV, home=settings.HOME))
+            command = command_for(role, settings.ENV)
+        except (UpError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        # The role takes the place of this process: signals and exit codes are its own.
+        os.execv(command[0], command)  # noqa: S606

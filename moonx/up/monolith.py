@@ -1,0 +1,76 @@
+"""All roles under one supervisor: what `up` runs on its stores, and `MOONX_ROLE=monolith` alone."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from moonx.roles import EXCHANGE_WORKER, IO_WORKER, MONOLITH, ROOT, command_for
+from moonx.settings.env import Env
+from moonx.up.console import Console
+from moonx.up.probe import answers
+from moonx.up.process import Service
+from moonx.up.runfile import RunFile, release_lock, take_lock
+from moonx.up.supervisor import Stopped, Supervisor
+
+CHILD_NAMES = {EXCHANGE_WORKER: "worker", IO_WORKER: "worker-io"}
+# A worker ends when its running tasks have ended, in tenths of a second as a rule. What is killed
+# after this long is done again: the rows hold the work.
+WORKER_STOP_S = 12.0
+
+
+def child_name(role: str) -> str:
+    """What the role's child is called in lines and log files."""
+    return CHILD_NAMES.get(role, role)
+
+
+def role_service(role: str, env: Env) -> Service:
+    """The role as a supervised child."""
+    is_web = role in {"web", "ws"}
+    return Service(
+        name=child_name(role),
+        argv=command_for(role, env),
+        env={
+            "MOONX_ROLE": role,
+            "PYTHONUNBUFFERED": "1",
+        },
+        cwd=ROOT,
+        ready=(lambda _pid: answers(env.moonx_port, "/health/live")) if is_web else _is_running,
+        ready_timeout_s=60,
+        stop_timeout_s=WORKER_STOP_S if role.startswith("worker:") else 8.0,
+    )
+
+
+def run_monolith(env: Env, *, home: Path) -> int:
+    """Runs every role on stores that are there already, until a signal; the exit code."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = take_lock(home)
+    console, run_file = Console(), RunFile(home)
+    try:
+        run_file.end_orphans()
+        supervisor = Supervisor(
+            console=console, logs=home / "log", run_file=run_file, environ=os.environ
+        )
+        with supervisor.signals():
+            start_roles(supervisor, MONOLITH, env)
+            console.step(f"serving on http://{env.moonx_host}:{env.moonx_port}/")
+            supervisor.run()
+            console.step("stopping")
+    except Stopped:
+        pass
+    finally:
+        release_lock(home, lock)
+    return 0
+
+
+def start_roles(supervisor: Supervisor, roles: Sequence[str], env: Env) -> None:
+    """Starts the roles and returns when the web server answers."""
+    services = [role_service(role, env) for role in roles]
+    # Ended in two steps: first who asks, then who answers.
+    askers = {"beat", "demo", "flower"}
+    supervisor.start([service for service in services if service.name not in askers])
+    supervisor.start([service for service in services if service.name in askers])
+    supervisor.wait_ready()
+
+
+def _is_running(_pid: int) -> bool:
+    return True
