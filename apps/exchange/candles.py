@@ -203,7 +203,7 @@ def close(interval: Interval) -> int:
         # Trades hold this lock shared: none is under way while buckets close, so no trade can
         # enter a bucket between its fold and its announcement.
         locks.hold(Lock.CANDLE_FOLD)
-        return _close(interval, until=interval.floor(clock.db_now()))
+        return close_until(interval, until=interval.floor(clock.db_now()))
 
 
 def close_overdue(*, grace: timedelta) -> list[Interval]:
@@ -216,9 +216,11 @@ def close_overdue(*, grace: timedelta) -> list[Interval]:
     return missed
 
 
-def _close(interval: Interval, *, until: datetime) -> int:
+def close_until(interval: Interval, *, until: datetime) -> int:
+    """As `close`, up to the bucket start `until`; the caller holds the fold lock."""
+    interval.check_start(until)
     if interval.child is not None:
-        _close(interval.child, until=interval.child.floor(until))
+        close_until(interval.child, until=until)
     mark = CandleWatermark.objects.get(interval=interval.value)
     if mark.closed_until >= until:
         return 0

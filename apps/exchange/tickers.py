@@ -8,7 +8,8 @@ from apps.exchange import watch
 from apps.exchange.models import Ticker
 
 # The window (close − 24 h, close] of each market is made of its largest stored parts: trades of
-# the two minutes that it cuts, and 1m, 5m and 1h bars between them.
+# the two minutes that it cuts, and 1m, 5m and 1h bars between them. 5m bars are stored below u5
+# and 1h bars below u60, which lies at or below u5: children close first.
 #
 # `clock` is read after the statement's snapshot was taken, so every trade it sees is older.
 # A market that does not trade keeps the window that ended with its record or its halt.
@@ -21,27 +22,28 @@ marks AS MATERIALIZED (
 ),
 target AS MATERIALIZED (
   SELECT m.id, w.edge, w.stop, clock.now,
-    date_bin('1 minute', w.edge, 'epoch') + interval '1 minute' AS m0,
-    date_bin('5 minutes', w.edge, 'epoch') + interval '5 minutes' AS f0,
-    date_bin('1 hour', w.edge, 'epoch') + interval '1 hour' AS h0,
-    date_bin('1 minute', w.stop, 'epoch') AS m1,
-    least(date_bin('1 hour', w.stop, 'epoch'), marks.w60) AS h1,
-    least(date_bin('5 minutes', w.stop, 'epoch'), marks.w5) AS f1
+    d.m0, d.f0, d.h0, d.m1,
+    greatest(d.f0, least(date_bin('5 minutes', w.stop, 'epoch'), marks.w5)) AS u5,
+    greatest(d.h0, least(date_bin('1 hour', w.stop, 'epoch'), marks.w60)) AS u60
   FROM exchange_market m CROSS JOIN clock CROSS JOIN marks
   CROSS JOIN LATERAL (
     SELECT coalesce(m.recorded_until, m.halted_at, clock.now) AS stop
   ) s CROSS JOIN LATERAL (
     SELECT s.stop - interval '24 hours' AS edge, s.stop
-  ) w
+  ) w CROSS JOIN LATERAL (
+    SELECT date_bin('1 minute', w.edge, 'epoch') + interval '1 minute' AS m0,
+      date_bin('5 minutes', w.edge, 'epoch') + interval '5 minutes' AS f0,
+      date_bin('1 hour', w.edge, 'epoch') + interval '1 hour' AS h0,
+      date_bin('1 minute', w.stop, 'epoch') AS m1
+  ) d
 ),
 part AS (
   SELECT t.id, c.high, c.low, c.base_volume AS base, c.quote_volume AS quote,
     c.trade_count AS n, c.first_seq, c.last_seq
   FROM target t
   CROSS JOIN LATERAL (VALUES
-    ('1m', t.m0, t.f0), ('5m', t.f0, t.h0), ('1h', t.h0, greatest(t.h0, t.h1)),
-    ('5m', greatest(t.h0, t.h1), greatest(t.h0, t.h1, t.f1)),
-    ('1m', greatest(t.h0, t.h1, t.f1), t.m1)
+    ('1m', t.m0, t.f0), ('5m', t.f0, least(t.h0, t.u5)), ('1h', t.h0, t.u60),
+    ('5m', t.u60, t.u5), ('1m', t.u5, t.m1)
   ) AS r(level, start, stop)
   JOIN exchange_candle c ON c.market_id = t.id AND c.interval = r.level
     AND c.open_time >= r.start AND c.open_time < r.stop

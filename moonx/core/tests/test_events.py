@@ -1,0 +1,54 @@
+"""Events on the wire."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from moonx.core import events
+from moonx.core.events import Event, TradeExecuted
+
+CLOSED_LIST = {"trade.executed", "candle.closed", "candle.revised", "system.alert", "user.activity"}
+
+
+def named(kind: type[Event]) -> set[str]:
+    own = {kind.name} if hasattr(kind, "name") else set()
+    return own.union(*(named(child) for child in kind.__subclasses__()), set())
+
+
+def test_only_the_known_events_exist() -> None:
+    assert {name for name in named(Event) if isinstance(name, str)} == CLOSED_LIST
+
+
+def test_the_payload_is_camel_case_with_strings_and_milliseconds() -> None:
+    trade = TradeExecuted(
+        symbol="X",
+        id=1,
+        first_id=1,
+        last_id=3,
+        price="1.00",
+        quantity="2",
+        quote_quantity="2.00",
+        is_buyer_maker=False,
+        source="matched",
+        time=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+    assert trade.payload() == {
+        "symbol": "X",
+        "id": 1,
+        "firstId": 1,
+        "lastId": 3,
+        "price": "1.00",
+        "quantity": "2",
+        "quoteQuantity": "2.00",
+        "isBuyerMaker": False,
+        "source": "matched",
+        "time": 1795392000000,
+    }
+    assert trade.topics == ("trades:X",)
+
+
+def test_a_float_never_reaches_the_wire() -> None:
+    assert events.wire({"some_amount": Decimal("1.50")}) == {"someAmount": "1.5"}
+    with pytest.raises(TypeError, match="float has no exact JSON form"):
+        events.wire([0.1])
