@@ -6,7 +6,7 @@ import sys
 
 from moonx.up.beside import use_running_stack
 
-# What changes the schema connects as the role that owns it; everything else as the role that may not.
+# What changes the schema connects as its owner; everything else as the role that may not.
 OWNER_COMMANDS = {"migrate", "showmigrations", "sqlmigrate", "flush"}
 
 

@@ -1,4 +1,4 @@
-"""OHLCV bars as values: built from trades, folded from smaller bars, filled where nothing traded."""
+"""OHLCV bars as values: built from trades, folded from smaller ones, flat where nothing traded."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -122,7 +123,7 @@ def refold_minutes(market: Market, starts: Sequence[datetime], *, announce: bool
     """
     with connection.cursor() as cursor:
         cursor.execute(REFOLD_MINUTES, {"market": market.pk, "starts": list(starts)})
-        changed = cursor.rowcount
+        changed = int(cursor.rowcount)
     closed = watermarks()
     if announce:
         _announce(market, Interval.M1, [start for start in starts if start < closed[Interval.M1]])
@@ -255,7 +256,7 @@ def _announce_closed(interval: Interval, *, start: datetime, end: datetime) -> i
     return len(found)
 
 
-def _select(where: str, params: Sequence[object]) -> list[tuple[int, Bar]]:
+def _select(where: str, params: Sequence[Any]) -> list[tuple[int, Bar]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT c.market_id, {FIELDS} FROM exchange_candle c WHERE {where} "  # noqa: S608
@@ -378,7 +379,7 @@ def fact(
     return kind(symbol=market.symbol, interval=interval.value, **described(market, interval, bar))
 
 
-def described(market: Market, interval: Interval, bar: Bar) -> dict[str, object]:
+def described(market: Market, interval: Interval, bar: Bar) -> dict[str, Any]:
     """The bar's public fields, amounts in the market's digits."""
     price = market.price_places
     quote = market.price_places + market.quantity_places

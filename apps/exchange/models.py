@@ -18,6 +18,13 @@ def amount(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=money.MAX_DIGITS, decimal_places=money.SCALE, **options)
 
 
+def optional_amount() -> "models.DecimalField[Decimal | None, Decimal | None]":
+    """As `amount`, null where there is none."""
+    return models.DecimalField(
+        max_digits=money.MAX_DIGITS, decimal_places=money.SCALE, null=True, blank=True
+    )
+
+
 class MarketStatus(models.TextChoices):
     """What a market accepts."""
 
@@ -87,7 +94,7 @@ class Market(models.Model):
 
     def clean(self) -> None:
         """Refuses increments whose product the quote asset cannot hold exactly."""
-        if self.base_id is None or self.quote_id is None:
+        if not (self.base_id and self.quote_id):
             return
         needed = money.decimals(self.tick_size) + money.decimals(self.step_size)
         if needed > self.quote.decimals:
@@ -192,12 +199,12 @@ class Ticker(models.Model):
     market = models.OneToOneField(Market, models.PROTECT, primary_key=True, related_name="ticker")
     open_time = models.DateTimeField()
     close_time = models.DateTimeField()
-    open = amount(null=True)
-    high = amount(null=True)
-    low = amount(null=True)
-    last = amount(null=True)
-    last_quantity = amount(null=True)
-    previous_close = amount(null=True)
+    open = optional_amount()
+    high = optional_amount()
+    low = optional_amount()
+    last = optional_amount()
+    last_quantity = optional_amount()
+    previous_close = optional_amount()
     base_volume = amount(default=0)
     quote_volume = amount(default=0)
     trade_count = models.BigIntegerField(default=0)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -16,7 +17,7 @@ from moonx.core.locks import Lock
 
 
 class TradeRefused(ValueError):
-    """A trade off the market's grid or without amount; nothing of its batch was stored. Permanent."""
+    """A trade off the market's grid or without amount; none of its batch was stored. Permanent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ def _fact(market: Market, trade: Executed, source: TradeSource) -> TradeExecuted
     return TradeExecuted(symbol=market.symbol, **described(market, trade), source=source.value)
 
 
-def described(market: Market, trade: Executed) -> dict[str, object]:
+def described(market: Market, trade: Executed) -> dict[str, Any]:
     """The trade's public fields, amounts in the market's digits."""
     places = market.price_places + market.quantity_places
     return {

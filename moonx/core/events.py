@@ -1,4 +1,4 @@
-"""Facts that happened: typed, named in the past tense, and the only way apps tell each other things."""
+"""Facts: typed, named in the past tense, and the only way apps tell each other things."""
 
 import re
 from dataclasses import dataclass, fields
@@ -141,12 +141,10 @@ def camel(name: str) -> str:
 
 def wire(value: Any) -> Any:
     """`value` as JSON carries it; floats are refused because they are not exact."""
+    if isinstance(value, Enum):
+        value = value.value
     match value:
-        case None | bool() | int():
-            return value
-        case Enum():
-            return wire(value.value)
-        case str():
+        case None | bool() | int() | str():
             return value
         case Decimal():
             return money.plain(value)

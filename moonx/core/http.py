@@ -76,4 +76,4 @@ def inside_only(
             return view(request)
         return HttpResponse("Not found", status=404)
 
-    return cast(Callable[[HttpRequest], HttpResponse], guarded)
+    return cast("Callable[[HttpRequest], HttpResponse]", guarded)

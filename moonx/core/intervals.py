@@ -57,7 +57,7 @@ class Interval(StrEnum):
             raise OverflowError("date value out of range")
         return start.replace(year=months // 12, month=months % 12 + 1)
 
-    def count(self, start: datetime, end: datetime) -> int:
+    def buckets_between(self, start: datetime, end: datetime) -> int:
         """How many buckets lie between two bucket starts."""
         if self is not Interval.MONTH:
             return (end - start) // _LENGTH[self]

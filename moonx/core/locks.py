@@ -40,7 +40,7 @@ def hold(lock: Lock, key: int = 0, *, shared: bool = False, wait_ms: int = 2000)
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT set_config('lock_timeout', %s, true), {function}(%s, %s)",  # noqa: S608
+                f"SELECT set_config('lock_timeout', %s, true), {function}(%s, %s)",
                 [f"{wait_ms}ms", lock.value, key],
             )
     except OperationalError as error:

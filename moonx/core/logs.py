@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
@@ -38,7 +39,7 @@ def get(name: str) -> Any:
     return structlog.get_logger(name)
 
 
-def _add_correlation(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def _add_correlation(_: Any, __: str, event: EventDict) -> EventDict:
     if current := correlation_id.get():
         event["correlation_id"] = current
     return event
@@ -46,7 +47,7 @@ def _add_correlation(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 def configure(options: dict[str, Any]) -> None:
     """Sends every log line of this process to stderr as one JSON object."""
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_correlation,
         structlog.stdlib.add_log_level,
@@ -56,7 +57,7 @@ def configure(options: dict[str, Any]) -> None:
     ]
     service = options.get("service", "")
 
-    def add_service(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    def add_service(_: Any, __: str, event: EventDict) -> EventDict:
         event["service"] = service
         return event
 

@@ -1,6 +1,16 @@
 """Prometheus metrics, right under prefork: processes of one host share a directory."""
 
+from django.conf import settings
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+import os
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
 from prometheus_client import (
+    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -8,8 +18,6 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
-from prometheus_client import REGISTRY as PROCESS_REGISTRY
-from django.conf import settings
 
 task_runs = Counter("moonx_task_runs_total", "Finished task runs", ["task", "result"])
 task_skipped = Counter("moonx_task_skipped_total", "Runs skipped: the last one still ran", ["task"])
@@ -42,5 +50,7 @@ def exposition() -> bytes:
     if settings.ENV.prometheus_multiproc_dir is None:
         return generate_latest(PROCESS_REGISTRY)
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry, path=str(settings.ENV.prometheus_multiproc_dir))
+    multiprocess.MultiProcessCollector(  # type: ignore[no-untyped-call]
+        registry, path=str(settings.ENV.prometheus_multiproc_dir)
+    )
     return generate_latest(registry)

@@ -81,7 +81,7 @@ def shown(value: Decimal | None, *, places: int) -> str | None:
 
 def signed(value: Decimal, *, places: int) -> str:
     """As `plain`, for differences: zero has no sign."""
-    return plain(value if value else Decimal(0), places=places)
+    return plain(value or Decimal(0), places=places)
 
 
 def divide(numerator: Decimal, denominator: Decimal, *, places: int) -> Decimal:

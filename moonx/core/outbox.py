@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
+from redis import RedisError
 
 from moonx.core import logs, valkey
 from moonx.core.events import Event
@@ -56,5 +57,5 @@ def wake_relay() -> None:
     """Tells the relay that something committed; it finds out by itself within 200 ms anyway."""
     try:
         valkey.client().publish(valkey.key("wake"), b"1")
-    except (valkey.redis.RedisError, OSError) as error:
+    except (RedisError, OSError) as error:
         log.debug("relay not woken, it will poll", error=type(error).__name__)

@@ -63,7 +63,7 @@ class State:
     channel: str = ""
 
 
-def head(  # noqa: PLR0913 - one argument per field of the frame
+def head(
     *,
     frame_id: str,
     name: str,

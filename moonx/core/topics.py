@@ -1,4 +1,4 @@
-"""The channels a client may subscribe to: each app registers its own, the gateway knows this list."""
+"""The channels a client may subscribe to; each app registers its own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -15,12 +15,12 @@ def key(name: str) -> str:
 
 
 @cache
-def client() -> "redis.Redis[bytes]":
+def client() -> redis.Redis:
     """The process's connection pool to the push server; replies are bytes."""
     return connect(settings.ENV.cache_dsn())
 
 
-def connect(url: str, **options: Any) -> "redis.Redis[bytes]":
+def connect(url: str, **options: Any) -> redis.Redis:
     """A client for `url` with the configured timeouts and no retry of its own.
 
     A retried script whose first reply was lost would run twice; callers check by position or

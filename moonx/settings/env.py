@@ -275,7 +275,8 @@ class Env(BaseSettings):
         if not self.redis_host:
             return ""
         login = quote(self.redis_password.get_secret_value(), safe="")
-        return f"redis://{':' + login + '@' if login else ''}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        server = f"{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        return f"redis://:{login}@{server}" if login else f"redis://{server}"
 
 
 def _disagreeing_names() -> list[str]:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ ticks = st.lists(
 
 def brute(rows: list[Tick], interval: Interval) -> dict[datetime, tuple[object, ...]]:
     """Bars straight from the trades, the slow and obvious way."""
-    found = {}
+    found: dict[datetime, tuple[object, ...]] = {}
     for start in {interval.floor(row.time) for row in rows}:
         own = sorted((r for r in rows if interval.floor(r.time) == start), key=lambda r: r.seq)
         prices = [row.price for row in own]
@@ -143,6 +144,6 @@ def test_a_cover_is_without_gap_or_overlap_whatever_is_closed(marks: list[int], 
         )
         assert ranges[0][1] == start
         assert ranges[-1][2] == end
-        assert all(left[2] == right[1] for left, right in zip(ranges, ranges[1:], strict=False))
+        assert all(left[2] == right[1] for left, right in pairwise(ranges))
         for level, first, _ in ranges:
             level.check_start(first)

@@ -77,7 +77,8 @@ def test_the_bars_in_progress_equal_their_trades_at_any_moment() -> None:
     where = market()
     rows = days_of_trades(where, days=3, count=500)
     close(Interval.H4, MONDAY + timedelta(days=2))
-    for now in (row.executed_at for row in rows if row.executed_at > MONDAY + timedelta(days=2)):
+    late = [row.executed_at for row in rows if row.executed_at > MONDAY + timedelta(days=2)]
+    for now in late[::20]:
         past = [
             row for row in rows if row.executed_at < Interval.M1.shift(Interval.M1.floor(now), 1)
         ]

@@ -11,7 +11,7 @@ from apps.exchange import candles, tickers, watch
 from apps.exchange.models import Market, MarketStatus, Ticker
 from apps.exchange.tests.factory import at, market, open_since, trade, traded, traded_all
 from apps.exchange.trades import Executed
-from moonx.core import clock, locks, push
+from moonx.core import clock, locks, valkey
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
 
@@ -186,5 +186,5 @@ def test_only_changed_tickers_are_pushed_and_lost_ones_again() -> None:
     traded(first, trade(1, STOP - timedelta(hours=1), "5.00"))
     tickers.update()
     assert tickers.push(now=now) == 1
-    push.valkey.client().delete(push.valkey.key(f"state:ticker:{second.symbol}"))
+    valkey.client().delete(valkey.key(f"state:ticker:{second.symbol}"))
     assert tickers.push(now=now) == 1

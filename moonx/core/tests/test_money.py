@@ -37,7 +37,7 @@ def test_what_is_not_a_plain_decimal_is_refused(text: str) -> None:
         money.parse(text)
 
 
-@pytest.mark.parametrize("value", [1.5, True, None, [], Decimal("NaN"), Decimal("-1")])
+@pytest.mark.parametrize("value", [1.5, True, None, [], Decimal("NaN"), Decimal(-1)])
 def test_floats_and_other_types_are_refused(value: object) -> None:
     with pytest.raises(MoneyError):
         money.parse(value)
@@ -65,7 +65,7 @@ def test_plain_text_reads_back_as_the_same_amount(value: Decimal) -> None:
 def test_plain_text_has_the_asked_digits_and_never_an_exponent() -> None:
     assert money.plain(Decimal("1E+3")) == "1000"
     assert money.plain(Decimal("0.00000001"), places=8) == "0.00000001"
-    assert money.plain(Decimal("5"), places=2) == "5.00"
+    assert money.plain(Decimal(5), places=2) == "5.00"
 
 
 def test_digits_are_never_cut_silently() -> None:

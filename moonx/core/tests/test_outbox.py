@@ -41,7 +41,9 @@ def test_events_keep_their_order_and_their_correlation_id() -> None:
 
 
 def test_the_relay_is_woken_after_commit_and_not_before() -> None:
-    with valkey.client().pubsub(ignore_subscribe_messages=True) as listener:
+    with valkey.client().pubsub(  # type: ignore[no-untyped-call]
+        ignore_subscribe_messages=True
+    ) as listener:
         listener.subscribe(valkey.key("wake"))
         listener.get_message(timeout=1)
         with transaction.atomic():
