@@ -24,7 +24,12 @@ def main() -> None:
         os.environ.setdefault("MOONX_DB_ROLE", "owner")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from moonx.settings.env import BadSettings
+
+    try:
+        execute_from_command_line(sys.argv)
+    except BadSettings as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

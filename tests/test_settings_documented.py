@@ -1,0 +1,42 @@
+"""Every setting is documented where it is looked for, and every documented one is read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from moonx.settings import docs
+from moonx.settings.env import Env
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_readme_and_the_example_name_every_setting_as_it_is() -> None:
+    assert docs.stale() == [], "run `make fix`"
+
+
+def test_a_changed_default_is_noticed() -> None:
+    readme = (ROOT / "README.md").read_text()
+    old = readme.replace("| `MOONX_PORT` | `8000` |", "| `MOONX_PORT` | `3008` |")
+    assert old != readme
+    assert docs.with_section(old) == readme
+
+
+@pytest.mark.parametrize("name", Env.model_fields)
+def test_each_setting_says_what_it_does(name: str) -> None:
+    assert len(Env.model_fields[name].description or "") > 10
+
+
+def test_no_setting_is_without_effect() -> None:
+    sources = [
+        path.read_text()
+        for folder in ("moonx", "apps")
+        for path in (ROOT / folder).rglob("*.py")
+        if "tests" not in path.parts
+    ]
+    unread = [
+        name
+        for name in Env.model_fields
+        if not any(re.search(rf"\b(?:env|ENV|self|settings)\.{name}\b", text) for text in sources)
+    ]
+    assert unread == []
