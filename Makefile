@@ -14,6 +14,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
 RUN := $(BIN)/python
+CHARTS := apps/realtime/static/realtime/vendor/lightweight-charts.js
 UV := $(BIN)/uv pip install --quiet --python $(RUN) --require-hashes
 
 help: ## this list
@@ -61,7 +62,7 @@ lock: .make/venv ## resolves requirements*.in and package.json anew
 	npm install --package-lock-only --ignore-scripts
 
 setup:
-	@$(MAKE) -s -j2 .make/runtime .make/node
+	@$(MAKE) -s -j2 .make/runtime $(CHARTS)
 
 .make/venv:
 	@test -n "$(PYTHON)" || { echo "MoonX needs Python 3.11 or newer: install python3." >&2; exit 1; }
@@ -84,7 +85,13 @@ setup:
 # npm where it is installed; else the one of a wheel, in a place of its own.
 .make/node: package-lock.json package.json .npmrc | .make/venv
 	@echo "setup         | installing the EVM node and the chart library of package-lock.json"
-	@if command -v npm >/dev/null; then npm $(NPM_CI); else \
+	@if command -v npm >/dev/null; then npm $(NPM_CI) >/dev/null; else \
 		test -d $(NODE) || $(BIN)/uv pip install --quiet --target .make/nodejs $(NODE_WHEEL); \
-		$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js $(NPM_CI); fi
+		$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js $(NPM_CI) >/dev/null; fi
 	@touch $@
+
+# The page serves the chart library itself; its licence travels with it.
+$(CHARTS): .make/node
+	@mkdir -p $(@D)
+	@cp node_modules/lightweight-charts/LICENSE $(@D)/lightweight-charts.LICENSE
+	@cp node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.mjs $@

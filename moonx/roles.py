@@ -24,7 +24,7 @@ def command_for(role: str, env: Env) -> list[str]:
     if role.startswith("worker:"):
         return _worker(role.removeprefix("worker:"), env)
     if role == "beat":
-        return [*_celery("beat"), "--scheduler=django_celery_beat.schedulers:DatabaseScheduler"]
+        return [*_celery("beat"), "--scheduler=moonx.beat:Scheduler"]
     if role == "flower":
         return _flower(env)
     if role in {"relay", "demo"}:

@@ -1,5 +1,6 @@
 """PostgreSQL 18 from its wheel: a cluster made once, run in the foreground on a unix socket."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -149,6 +150,11 @@ class Postgres:
         command += ["-h", str(self.socket_dir), "-U", SUPERUSER, "-d", "postgres"]
         self._run(command, script=script, env={"PGPASSWORD": self.passwords.superuser})
         done.touch()
+
+    def tidy(self) -> None:
+        """Removes the socket's directory once the server has ended."""
+        with contextlib.suppress(OSError):
+            self.socket_dir.rmdir()
 
     def _accepts(self, pid: int) -> bool:
         """Whether the server with this process id takes connections."""

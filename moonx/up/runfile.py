@@ -16,7 +16,7 @@ from moonx.up.process import signal_group, wait_until
 
 LINUX = sys.platform == "linux"
 # Orphans got their signal when `up` died; what has not ended by then is killed.
-ORPHAN_GRACE_S = 5.0
+ORPHAN_GRACE_S = 3.0
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Stack:
         ports = find_ports(self.home, ["broker", "cache", "chain", "flower"])
         stores = Stores(self.home, embedded=embedded_stores(os.environ))
         chain = None if os.environ.get("RPC_URL_LOCAL") else LocalChain(self.home, ports["chain"])
+        self.supervisor.at_end(stores.postgres.tidy)
         self._start_stores(stores, chain)
         logins = self._logins()
         self._publish_environment(stores, chain, flower_port=ports["flower"])

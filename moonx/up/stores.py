@@ -93,6 +93,7 @@ class Stores:
         """Ends what runs, last started first."""
         while self._running:
             end(*self._running.pop())
+        self.postgres.tidy()
 
     def pid(self, name: str) -> int:
         """The process id of a running store: `postgres`, `valkey-broker`, `valkey-cache`."""

@@ -30,7 +30,7 @@ HASTENED_S = 1.0  # after a second Ctrl-C
 SAME_SIGNAL_S = 0.7
 
 
-class Stopped(Exception):  # noqa: N818  (not an error: somebody asked)
+class Stopped(Exception):
     """A signal asked to stop while something was waited for."""
 
 
@@ -70,6 +70,7 @@ class Supervisor:
         self._stage = 0
         self._watch: list[Callable[[], bool]] = []
         self._ticks: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
         logs.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
@@ -181,6 +182,12 @@ class Supervisor:
             for child in members:
                 self._forget(child)
         self._run_file.clear()
+        for action in self._at_end:
+            action()
+
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Does this once every child has ended."""
+        self._at_end.append(action)
 
     def pid(self, name: str) -> int | None:
         """The process id of the child of this name while it runs."""
@@ -329,9 +336,13 @@ class Supervisor:
         process.wait()
         self._drain(child)
         child.process = None
-        self._reap_strangers()
-        wait_until(lambda: not signal_group(process.pid, signal.SIGKILL), timeout_s=2)
+        wait_until(lambda: self._is_gone(process.pid), timeout_s=2)
         self._run_file.remove(child.service.name)
+
+    def _is_gone(self, pgid: int) -> bool:
+        """Whether the group has no member any more, not even one that waits to be reaped."""
+        self._reap_strangers()
+        return not signal_group(pgid, signal.SIGKILL)
 
     def _forget(self, child: Child) -> None:
         self._children.remove(child)
