@@ -12,10 +12,11 @@ os.environ.setdefault(
     "DJANGO_SETTINGS_MODULE", f"moonx.settings.{os.environ.get('MOONX_ENV', 'dev')}"
 )
 
-from django.conf import settings  # noqa: E402 - the settings module must be chosen first
+from django.conf import settings
 
-from moonx.core import logs  # noqa: E402
-from moonx.settings.env import QUEUES  # noqa: E402
+from moonx import living
+from moonx.core import logs
+from moonx.settings.env import QUEUES
 
 VISIBILITY_TIMEOUT_S = 300  # every time limit stays below half of it, or a task would run twice
 
@@ -26,6 +27,7 @@ app.conf.update(
     task_serializer="json",
     result_backend=None,
     task_ignore_result=True,
+    result_expires=None,
     task_acks_late=True,
     task_retry_on_worker_lost=True,
     task_reject_on_worker_lost=True,
@@ -67,5 +69,9 @@ def _keep_our_logs(**_: Any) -> None:
 def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
     """Sends the correlation id and the time along with every message."""
     if headers is not None:
-        headers.setdefault("correlation_id", logs.correlation_id.get())
-        headers.setdefault("sent_at", f"{time.time():.3f}")
+        # Celery keeps a correlation_id of its own (the task's id) under that name.
+        headers.setdefault("moonx_correlation_id", logs.correlation_id.get())
+        headers.setdefault("moonx_sent_at", f"{time.time():.3f}")
+
+
+living.install(app)

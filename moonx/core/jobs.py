@@ -29,11 +29,14 @@ class Job(Task):  # type: ignore[type-arg]
 
     single = True
 
-    def run_once(self, body: Callable[[], Outcome]) -> None:
-        """Runs `body` unless another run of this task holds its lock; logs and counts it."""
+    def run_once(self, body: Callable[[], Outcome]) -> str | None:
+        """Runs `body` unless another run of this task holds its lock; logs and counts it.
+
+        Returns the logged sentence, None for a skipped run.
+        """
         started = time.monotonic()
         self._measure_lateness()
-        with logs.correlated(_header(self, "correlation_id")):
+        with logs.correlated(_header(self, "moonx_correlation_id")):
             try:
                 outcome = self._locked(body)
             except SoftTimeLimitExceeded:
@@ -44,7 +47,7 @@ class Job(Task):  # type: ignore[type-arg]
                 metrics.task_runs.labels(self.name, "failure").inc()
                 log.exception("run failed", task_name=self.name)
                 raise
-            self._report(outcome, duration_s=time.monotonic() - started)
+            return self._report(outcome, duration_s=time.monotonic() - started)
 
     def _locked(self, body: Callable[[], Outcome]) -> Outcome | None:
         if not self.single:
@@ -54,18 +57,20 @@ class Job(Task):  # type: ignore[type-arg]
                 return None
             return body()
 
-    def _report(self, outcome: Outcome | None, *, duration_s: float) -> None:
+    def _report(self, outcome: Outcome | None, *, duration_s: float) -> str | None:
         if outcome is None:
             metrics.task_skipped.labels(self.name).inc()
             log.warning("run skipped: the previous one still runs", task_name=self.name)
-            return
+            return None
         metrics.task_runs.labels(self.name, "success").inc()
         metrics.task_duration.labels(self.name).observe(duration_s)
         numbers = {**outcome.numbers, "ms": round(duration_s * 1000)}
-        log.info(outcome.sentence.format(**numbers), task_name=self.name, **numbers)
+        sentence = outcome.sentence.format(**numbers)
+        log.info(sentence, task_name=self.name, **numbers)
+        return sentence
 
     def _measure_lateness(self) -> None:
-        sent = _header(self, "sent_at")
+        sent = _header(self, "moonx_sent_at")
         if sent:
             metrics.task_lateness.labels(self.name).observe(max(0.0, time.time() - float(sent)))
 
@@ -87,14 +92,13 @@ def job(
     """
 
     def decorate(function: Callable[P, Outcome]) -> Any:
-        def run(self: Job, *args: P.args, **kwargs: P.kwargs) -> None:
-            self.run_once(lambda: function(*args, **kwargs))
+        def run(self: Job, *args: P.args, **kwargs: P.kwargs) -> str | None:
+            return self.run_once(lambda: function(*args, **kwargs))
 
         run.__name__ = function.__name__
         run.__doc__ = function.__doc__
         run.__module__ = function.__module__
         return shared_task(
-            run,
             base=Job,
             bind=True,
             name=name,
@@ -106,6 +110,6 @@ def job(
             retry_backoff_max=10,
             max_retries=3,
             default_retry_delay=2,
-        )
+        )(run)  # type: ignore[arg-type]
 
     return decorate

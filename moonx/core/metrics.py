@@ -1,7 +1,5 @@
 """Prometheus metrics, right under prefork: processes of one host share a directory."""
 
-from django.conf import settings
-from prometheus_client import REGISTRY as PROCESS_REGISTRY
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +7,7 @@ from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+from django.conf import settings
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -18,6 +17,7 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
 
 task_runs = Counter("moonx_task_runs_total", "Finished task runs", ["task", "result"])
 task_skipped = Counter("moonx_task_skipped_total", "Runs skipped: the last one still ran", ["task"])
@@ -43,14 +43,81 @@ state_push_errors = Counter("moonx_state_push_errors_total", "State pushes that 
 relay_position = Gauge(
     "moonx_relay_position", "Last published position", multiprocess_mode="mostrecent"
 )
+process_starts = Counter("moonx_process_starts_total", "Starts of a role's process", ["role"])
+process_memory = Gauge(
+    "moonx_process_memory_bytes", "Resident memory", ["role"], multiprocess_mode="livemostrecent"
+)
+process_cpu = Gauge(
+    "moonx_process_cpu_seconds",
+    "Processor time since the start, ended children included",
+    ["role"],
+    multiprocess_mode="livemostrecent",
+)
+
+
+def registry() -> CollectorRegistry:
+    """What to read: all processes of this host where they share a directory, else this one."""
+    directory = settings.ENV.prometheus_multiproc_dir
+    if directory is None:
+        return PROCESS_REGISTRY
+    _forget_dead(directory)
+    shared = CollectorRegistry()
+    multiprocess.MultiProcessCollector(  # type: ignore[no-untyped-call]
+        shared, path=str(directory)
+    )
+    return shared
 
 
 def exposition() -> bytes:
     """All metrics of this host's processes in Prometheus' text format."""
-    if settings.ENV.prometheus_multiproc_dir is None:
-        return generate_latest(PROCESS_REGISTRY)
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(  # type: ignore[no-untyped-call]
-        registry, path=str(settings.ENV.prometheus_multiproc_dir)
-    )
-    return generate_latest(registry)
+    return generate_latest(registry())
+
+
+def totals(*names: str) -> dict[str, float]:
+    """The sum over all labels of each named sample; 0 where nobody counted yet."""
+    sums = dict.fromkeys(names, 0.0)
+    for family in registry().collect():
+        for sample in family.samples:
+            if sample.name in sums:
+                sums[sample.name] += sample.value
+    return sums
+
+
+def serve(port: int) -> None:
+    """Serves the metrics of a process that is no web server, from a thread."""
+
+    def answer(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        body = exposition()
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE_LATEST)])
+        return [body]
+
+    server = make_server(settings.ENV.moonx_host, port, answer, handler_class=_QuietHandler)
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """A scrape every few seconds is not news."""
+
+
+def _forget_dead(directory: Path) -> None:
+    """Drops the gauges of processes that are no more, however they ended.
+
+    Their counters and histograms stay: what they counted happened.
+    """
+    for path in directory.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rsplit("_", 1)[1])
+        if not _is_alive(pid):
+            multiprocess.mark_process_dead(  # type: ignore[no-untyped-call]
+                pid, path=str(directory)
+            )
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

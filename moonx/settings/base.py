@@ -13,6 +13,8 @@ ENV = env.load()
 HOME = ENV.moonx_home if ENV.moonx_home.is_absolute() else BASE_DIR / ENV.moonx_home
 
 DEBUG = False
+IS_DEVELOPMENT = False
+CHECK_DURABILITY = True
 SECRET_KEY = ENV.secret_key.get_secret_value()
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
 ROOT_URLCONF = "moonx.urls"
@@ -155,6 +157,7 @@ POOLED_ROLES = {"web", "ws", "worker:stats,sync", "worker:sync", "worker:stats"}
 DATABASES = {"default": database(ENV.database_dsn(), pooled=ENV.moonx_role in POOLED_ROLES)}
 
 CELERY_BROKER_URL = ENV.broker_dsn()
+CELERY_BEAT_SCHEDULER = "moonx.beat:Scheduler"
 # Celery ignores CONN_MAX_AGE; this keeps a connection for so many tasks (its own setting).
 CELERY_DB_REUSE_MAX = None if ENV.moonx_role in POOLED_ROLES else 500
 

@@ -1,0 +1,31 @@
+"""Beat, from the database: installs the table at its start and shows that it still ticks."""
+
+from typing import Any
+
+from django.conf import settings
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from moonx import schedule
+from moonx.core import heartbeat, logs
+from moonx.core.heartbeat import Pulse
+
+log = logs.get("moonx.beat")
+
+
+class Scheduler(DatabaseScheduler):
+    """The database scheduler, never busy for more than a few seconds between two ticks."""
+
+    _pulse: Pulse | None = None
+
+    def setup_schedule(self) -> None:
+        """Installs the table instead of Celery's own default entries."""
+        done = schedule.install()
+        log.info("schedule installed", created=done.created, disabled=done.disabled)
+        if settings.ENV.moonx_role == "beat":
+            self._pulse = heartbeat.start("beat")
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        """Sends what is due; returns the seconds until the next tick."""
+        if self._pulse is not None:
+            self._pulse.alive()
+        return super().tick(*args, **kwargs)

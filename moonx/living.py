@@ -1,0 +1,54 @@
+"""What Celery's processes do at their start: refuse what is unsafe, serve metrics, beat."""
+
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.signals import beat_init, worker_init
+from django.conf import settings
+
+from moonx.core import heartbeat, metrics, startup
+from moonx.core.heartbeat import Pulse
+
+TICK_S = 2.0
+
+
+class LoopPulse(bootsteps.StartStopStep):
+    """Beats while the consumer's event loop turns: a step of it, so it starts anew with each
+    connection to the broker and pauses while there is none."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    _pulse: Pulse | None = None
+    _timer: Any = None
+
+    def include_if(self, _consumer: Any) -> bool:
+        """Only where this process is a worker by its role, not in tests that embed one."""
+        return is_worker()
+
+    def start(self, consumer: Any) -> None:
+        if self._pulse is None:
+            self._pulse = heartbeat.start(settings.ENV.moonx_role)
+        self._pulse.alive()
+        self._timer = consumer.timer.call_repeatedly(TICK_S, self._pulse.alive)
+
+    def stop(self, _consumer: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def is_worker() -> bool:
+    """Whether this process was started as a worker."""
+    return bool(settings.ENV.moonx_role.startswith("worker:"))
+
+
+def install(app: Celery) -> None:
+    """Hooks all this into the Celery application."""
+    app.steps["consumer"].add(LoopPulse)
+    worker_init.connect(_begin, weak=False)
+    beat_init.connect(_begin, weak=False)
+
+
+def _begin(**_: Any) -> None:
+    if settings.ENV.moonx_role == "beat" or is_worker():
+        startup.end_if_unsafe(settings.ENV.moonx_role)
+        if settings.ENV.metrics_port:
+            metrics.serve(settings.ENV.metrics_port)

@@ -1,0 +1,222 @@
+"""THE beat table: what runs when, and on which queue."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from celery.schedules import crontab
+from django.db import transaction
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from moonx.core import locks
+from moonx.core.locks import Lock
+
+SHORTEST_MONTH = timedelta(days=28)
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A fixed pace, counted from the last run."""
+
+    seconds: int
+
+    @property
+    def period(self) -> timedelta:
+        return timedelta(seconds=self.seconds)
+
+    def row(self) -> dict[str, IntervalSchedule]:
+        """The row of beat's table that says so."""
+        wanted = {"every": self.seconds, "period": IntervalSchedule.SECONDS}
+        found = IntervalSchedule.objects.filter(**wanted).first()
+        return {"interval": found or IntervalSchedule.objects.create(**wanted)}
+
+    def __str__(self) -> str:
+        return f"every {self.seconds} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At:
+    """Moments of the UTC calendar, as five cron fields; `period` is the shortest gap."""
+
+    minute: str
+    hour: str = "*"
+    day_of_month: str = "*"
+    month_of_year: str = "*"
+    day_of_week: str = "*"
+    period: timedelta
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {
+            "minute": self.minute,
+            "hour": self.hour,
+            "day_of_month": self.day_of_month,
+            "month_of_year": self.month_of_year,
+            "day_of_week": self.day_of_week,
+        }
+
+    def row(self) -> dict[str, CrontabSchedule]:
+        """The row of beat's table that says so."""
+        wanted = {**self.fields, "timezone": "UTC"}
+        found = CrontabSchedule.objects.filter(**wanted).first()
+        return {"crontab": found or CrontabSchedule.objects.create(**wanted)}
+
+    def __str__(self) -> str:
+        return f"at {' '.join(self.fields.values())} UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One periodic task. A message that waited a whole period is dropped: the next one does it."""
+
+    task: str
+    when: Every | At
+    queue: str
+
+    @property
+    def expires_s(self) -> int:
+        return int(self.when.period.total_seconds())
+
+
+def _minutes(count: int) -> At:
+    return At(minute="*" if count == 1 else f"*/{count}", period=timedelta(minutes=count))
+
+
+SCHEDULE: tuple[Entry, ...] = (
+    Entry(task="exchange.update_tickers", when=Every(5), queue="tickers"),
+    Entry(task="exchange.close_candles_1m", when=_minutes(1), queue="candles"),
+    Entry(task="exchange.close_candles_5m", when=_minutes(5), queue="candles"),
+    Entry(task="exchange.close_candles_15m", when=_minutes(15), queue="candles"),
+    Entry(task="exchange.close_candles_30m", when=_minutes(30), queue="candles"),
+    Entry(
+        task="exchange.close_candles_1h",
+        when=At(minute="0", period=timedelta(hours=1)),
+        queue="candles",
+    ),
+    Entry(
+        task="exchange.close_candles_4h",
+        when=At(minute="0", hour="*/4", period=timedelta(hours=4)),
+        queue="candles",
+    ),
+    Entry(
+        task="exchange.close_candles_1d",
+        when=At(minute="0", hour="0", period=timedelta(days=1)),
+        queue="candles",
+    ),
+    Entry(
+        task="exchange.close_candles_1w",
+        when=At(minute="0", hour="0", day_of_week="1", period=timedelta(weeks=1)),
+        queue="candles",
+    ),
+    Entry(
+        task="exchange.close_candles_1M",
+        when=At(minute="0", hour="0", day_of_month="1", period=SHORTEST_MONTH),
+        queue="candles",
+    ),
+    # In another worker than the exchange's, so that a dead one is noticed.
+    Entry(task="realtime.check_heartbeats", when=Every(30), queue="stats"),
+    Entry(
+        task="realtime.prune_events",
+        when=At(minute="10", hour="0", period=timedelta(days=1)),
+        queue="stats",
+    ),
+)
+
+
+def find(task: str) -> Entry:
+    """The entry of that name; KeyError where the table has none."""
+    return {entry.task: entry for entry in SCHEDULE}[task]
+
+
+def known_tasks() -> list[str]:
+    """What beat may send, by name."""
+    return sorted(entry.task for entry in SCHEDULE)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What `install` changed."""
+
+    created: list[str]
+    disabled: list[str]
+
+
+def install() -> Installed:
+    """Makes beat's rows agree with the table without touching what operators changed.
+
+    Missing entries are created, entries whose task is gone from the table are disabled. Two that
+    install at once do it one after the other.
+    """
+    with transaction.atomic():
+        locks.hold(Lock.JOB, locks.key_of("schedule.install"), wait_ms=30_000)
+        present = set(PeriodicTask.objects.values_list("name", flat=True))
+        missing = [entry for entry in SCHEDULE if entry.task not in present]
+        for entry in missing:
+            _create(entry)
+        return Installed(created=[entry.task for entry in missing], disabled=_disable_unknown())
+
+
+def _create(entry: Entry) -> None:
+    PeriodicTask.objects.create(
+        name=entry.task,
+        task=entry.task,
+        queue=entry.queue,
+        expire_seconds=entry.expires_s,
+        description=f"Default: {entry.when}, queue {entry.queue}.",
+        **entry.when.row(),
+    )
+
+
+def _disable_unknown() -> list[str]:
+    unknown = PeriodicTask.objects.filter(enabled=True).exclude(task__in=known_tasks())
+    names = []
+    for row in unknown.select_for_update():
+        row.enabled = False
+        row.save()  # unlike update(), this tells a running beat
+        names.append(row.name)
+    return names
+
+
+def differences() -> Iterator[str]:
+    """A sentence for each entry that operators run differently from the table."""
+    rows = {row.name: row for row in PeriodicTask.objects.select_related("interval", "crontab")}
+    for entry in SCHEDULE:
+        row = rows.get(entry.task)
+        if row is None:
+            yield f"{entry.task} is missing"
+        elif not row.enabled:
+            yield f"{entry.task} is disabled"
+        elif not _agrees(row, entry):
+            yield f"{entry.task} runs {row.scheduler} on {row.queue}, by default {entry.when}"
+
+
+def _agrees(row: PeriodicTask, entry: Entry) -> bool:
+    if row.queue != entry.queue:
+        return False
+    if isinstance(entry.when, Every):
+        return row.interval is not None and row.schedule.run_every == entry.when.period
+    fields = entry.when.fields
+    return row.crontab is not None and all(
+        getattr(row.crontab, name) == value for name, value in fields.items()
+    )
+
+
+def period_of(row: PeriodicTask, *, now: datetime | None = None) -> timedelta:
+    """How long a row's runs lie apart: the gap between its next two."""
+    if row.interval is not None:
+        every: timedelta = row.schedule.run_every
+        return every
+    if row.crontab is None:
+        return timedelta(0)
+    fields = {
+        name: getattr(row.crontab, name)
+        for name in ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+    }
+    moment = now or datetime.now(UTC)
+    first = _next(fields, moment)
+    return _next(fields, first) - first
+
+
+def _next(fields: dict[str, str], after: datetime) -> datetime:
+    calendar = crontab(**fields, nowfun=lambda: after)
+    return after + calendar.remaining_estimate(after)
