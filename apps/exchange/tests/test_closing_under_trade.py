@@ -90,3 +90,28 @@ def test_closed_bars_equal_their_trades_although_both_went_on_at_once() -> None:
         "key", "payload__interval", "payload__openTime"
     )
     assert len(closed) == len(set(closed))
+
+
+def test_a_bucket_closes_only_after_the_trades_under_way_in_it_have_committed() -> None:
+    open_since(MONDAY)
+    where = market()
+    written, commit = threading.Event(), threading.Event()
+
+    def trade_slowly() -> None:
+        with transaction.atomic():
+            trades.hold_market(where)
+            row = trade(1, MONDAY + timedelta(minutes=4), "5.00")
+            trades.insert(where, [row], source=TradeSource.MATCHED)
+            candles.merge_minutes(where, bars.of_ticks([row.tick()]))
+            written.set()
+            commit.wait(timeout=10)
+
+    def close() -> None:
+        written.wait(timeout=10)
+        threading.Timer(0.3, commit.set).start()
+        with transaction.atomic():
+            locks.hold(Lock.CANDLE_FOLD)
+            candles.close_until(Interval.M5, until=MONDAY + timedelta(minutes=5))
+
+    in_threads(trade_slowly, close)
+    assert Candle.objects.get(interval="5m").trade_count == 1
