@@ -1,0 +1,121 @@
+"""What `/api/v3` answers when it cannot do what was asked: Binance's codes and sentences.
+
+ApiError                 {"code", "msg"}, HTTP 400 unless said otherwise
+├── TooManyRequests      429 with Retry-After (transient)
+└── everything else      the request must change (permanent)
+"""
+
+from typing import Any, NoReturn
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from ninja import NinjaAPI
+
+from moonx.core import logs
+
+log = logs.get("moonx.api")
+
+
+class ApiError(Exception):
+    """An answer that is an error: its code, its sentence, its HTTP status."""
+
+    def __init__(self, code: int, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+    def response(self) -> HttpResponse:
+        """The answer as it goes out."""
+        return JsonResponse({"code": self.code, "msg": self.message}, status=self.status)
+
+
+class TooManyRequests(ApiError):
+    """The address used up its request weight of this minute."""
+
+    def __init__(self, *, limit: int, retry_after_s: int) -> None:
+        super().__init__(
+            -1003,
+            f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
+            "Please use WebSocket Streams for live updates to avoid polling the API.",
+            status=429,
+        )
+        self.retry_after_s = retry_after_s
+
+    def response(self) -> HttpResponse:
+        """As for every error, and when to come back."""
+        answer = super().response()
+        answer["Retry-After"] = str(self.retry_after_s)
+        return answer
+
+
+def illegal(name: str, legal: str) -> ApiError:
+    """-1100: a value that is not spelled as it must be."""
+    return ApiError(
+        -1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."
+    )
+
+
+def too_many(*, expected: int, received: int) -> ApiError:
+    """-1101: parameters that the path does not know."""
+    return ApiError(-1101, f"Too many parameters; expected '{expected}' and received '{received}'.")
+
+
+def repeated(name: str) -> ApiError:
+    """-1101: a parameter sent twice."""
+    return ApiError(-1101, f"Duplicate values for parameter '{name}' detected.")
+
+
+def missing(name: str) -> ApiError:
+    """-1102."""
+    return ApiError(
+        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    )
+
+
+def empty(name: str) -> ApiError:
+    """-1105."""
+    return ApiError(-1105, f"Parameter '{name}' was empty.")
+
+
+def invalid(name: str) -> ApiError:
+    """-1130: well spelled, but not a value the parameter can have."""
+    return ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+BAD_INTERVAL = (-1120, "Invalid interval.")
+BAD_SYMBOL = (-1121, "Invalid symbol.")
+BAD_STATUS = (-1122, "Invalid symbolStatus.")
+BAD_COMBINATION = (-1128, "Combination of optional parameters invalid.")
+SYMBOL_TWICE = (-1151, "Symbol is present multiple times in the list.")
+OTHER_STATUS = (-1220, "The symbol's status does not match the requested symbolStatus.")
+
+
+def fail(known: tuple[int, str]) -> NoReturn:
+    """Raises the error with that code and sentence."""
+    raise ApiError(*known)
+
+
+@csrf_exempt
+def no_such_path(_: HttpRequest, *__: Any, **___: Any) -> HttpResponse:
+    """404 as JSON, for every path below /api/v3 that is not one."""
+    text = "There is no such path; /docs/http lists all of them."
+    return ApiError(-1000, text, status=404).response()
+
+
+def install(api: NinjaAPI) -> None:
+    """Makes `api` answer what nobody expected in the same form as any error."""
+    api.add_exception_handler(Exception, _unexpected)
+    api.add_exception_handler(OperationalError, _unreachable)
+    api.add_exception_handler(InterfaceError, _unreachable)
+
+
+def _unexpected(request: HttpRequest, error: Any) -> HttpResponse:
+    log.exception("request failed", path=request.path, exc_info=error)
+    text = "An unknown error occurred while processing the request."
+    return ApiError(-1000, text, status=500).response()
+
+
+def _unreachable(request: HttpRequest, error: Any) -> HttpResponse:
+    log.error("database does not answer", path=request.path, error=type(error).__name__)
+    text = "Internal error; unable to process your request. Please try again."
+    return ApiError(-1001, text, status=503).response()

@@ -1,0 +1,228 @@
+"""Rows in the shapes that Binance gives them."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from apps.exchange import watch
+from apps.exchange.bars import Bar
+from apps.exchange.models import Market, Ticker, Trade
+from moonx.core import money
+from moonx.core.intervals import Interval, to_ms
+
+PLACES = 8  # Binance writes amounts with 8 decimals; markets with more digits have more
+ZERO = Decimal(0)
+NO_ID = -1
+LARGEST = Decimal(9_000_000_000)
+DAY = timedelta(hours=24)
+STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]
+
+
+def digits(places: int) -> Callable[[Decimal], str]:
+    """Writes amounts with that many decimals, but at least Binance's eight."""
+    spec = f".{max(PLACES, places)}f"
+    return lambda value: format(value, spec)
+
+
+def writers(market: Market) -> tuple[Callable[[Decimal], str], ...]:
+    """How the market's prices, quantities and quote amounts are written."""
+    price, quantity = market.price_places, market.quantity_places
+    return digits(price), digits(quantity), digits(price + quantity)
+
+
+def klines(market: Market, interval: Interval, found: Iterable[Bar]) -> list[list[Any]]:
+    """Bars as twelve-element arrays."""
+    price, base, quote = writers(market)
+    return [
+        [
+            to_ms(bar.open_time),
+            price(bar.open),
+            price(bar.high),
+            price(bar.low),
+            price(bar.close),
+            base(bar.base_volume),
+            to_ms(interval.shift(bar.open_time, 1)) - 1,
+            quote(bar.quote_volume),
+            bar.trade_count,
+            base(bar.taker_base_volume),
+            quote(bar.taker_quote_volume),
+            "0",
+        ]
+        for bar in found
+    ]
+
+
+def trades(market: Market, found: Iterable[Trade]) -> list[dict[str, Any]]:
+    """Trades; one that stands for several fills bears the id of the last of them."""
+    price, base, quote = writers(market)
+    return [
+        {
+            "id": trade.last_id,
+            "price": price(trade.price),
+            "qty": base(trade.quantity),
+            "quoteQty": quote(trade.quote_quantity),
+            "time": to_ms(trade.executed_at),
+            "isBuyerMaker": trade.is_buyer_maker,
+            "isBestMatch": True,
+        }
+        for trade in found
+    ]
+
+
+def agg_trades(market: Market, found: Iterable[Trade]) -> list[dict[str, Any]]:
+    """Aggregate trades, each with the ids of the fills it stands for."""
+    price, base, _ = writers(market)
+    return [
+        {
+            "a": trade.seq,
+            "p": price(trade.price),
+            "q": base(trade.quantity),
+            "f": trade.first_id,
+            "l": trade.last_id,
+            "T": to_ms(trade.executed_at),
+            "m": trade.is_buyer_maker,
+            "M": True,
+        }
+        for trade in found
+    ]
+
+
+def ticker(market: Market, row: Ticker, *, mini: bool) -> dict[str, Any]:
+    """The 24h ticker of a market; zeros and ids of -1 where nothing traded."""
+    price, base, quote = writers(market)
+    opened, last = row.open or ZERO, row.last or ZERO
+    core = {
+        "openPrice": price(opened),
+        "highPrice": price(row.high or ZERO),
+        "lowPrice": price(row.low or ZERO),
+        "lastPrice": price(last),
+    }
+    volumes = {
+        "volume": base(row.base_volume),
+        "quoteVolume": quote(row.quote_volume),
+        "openTime": to_ms(row.open_time),
+        "closeTime": to_ms(row.close_time),
+        "firstId": NO_ID if row.first_id is None else row.first_id,
+        "lastId": NO_ID if row.last_id is None else row.last_id,
+        "count": row.trade_count,
+    }
+    if mini:
+        return {"symbol": market.symbol, **core, **volumes}
+    return {
+        "symbol": market.symbol,
+        "priceChange": price(last - opened),
+        "priceChangePercent": watch.changes(row)[1] or "0.000",
+        "weightedAvgPrice": _average(market, row),
+        "prevClosePrice": price(row.previous_close or ZERO),
+        "lastPrice": core["lastPrice"],
+        "lastQty": base(row.last_quantity or ZERO),
+        # There is no order book: what Binance shows of an empty one.
+        "bidPrice": price(ZERO),
+        "bidQty": base(ZERO),
+        "askPrice": price(ZERO),
+        "askQty": base(ZERO),
+        "openPrice": core["openPrice"],
+        "highPrice": core["highPrice"],
+        "lowPrice": core["lowPrice"],
+        **volumes,
+    }
+
+
+def unborn(market: Market, *, now: datetime) -> Ticker:
+    """The ticker of a market that has none yet."""
+    return Ticker(market=market, open_time=now - DAY, close_time=now, as_of=now)
+
+
+def _average(market: Market, row: Ticker) -> str:
+    places = max(PLACES, market.price_places)
+    if not row.base_volume:
+        return format(ZERO, f".{places}f")
+    return format(money.divide(row.quote_volume, row.base_volume, places=places), "f")
+
+
+def exchange_info(
+    markets: Iterable[Market], *, now: datetime, permission_sets: bool
+) -> dict[str, Any]:
+    """The exchange's rules and markets."""
+    return {
+        "timezone": "UTC",
+        "serverTime": to_ms(now),
+        "rateLimits": [
+            {
+                "rateLimitType": "REQUEST_WEIGHT",
+                "interval": "MINUTE",
+                "intervalNum": 1,
+                "limit": settings.ENV.rate_limit_weight_per_minute,
+            }
+        ],
+        "exchangeFilters": [],
+        "symbols": [_symbol(market, permission_sets=permission_sets) for market in markets],
+    }
+
+
+def _symbol(market: Market, *, permission_sets: bool) -> dict[str, Any]:
+    sets = {"permissionSets": [["SPOT"]]} if permission_sets else {}
+    return {
+        "symbol": market.symbol,
+        "status": market.status,
+        "baseAsset": market.base.symbol,
+        "baseAssetPrecision": market.base.decimals,
+        "quoteAsset": market.quote.symbol,
+        "quotePrecision": market.quote.decimals,
+        "quoteAssetPrecision": market.quote.decimals,
+        "baseCommissionPrecision": market.base.decimals,
+        "quoteCommissionPrecision": market.quote.decimals,
+        # No order can be placed yet; a client that looks here will not try.
+        "orderTypes": [],
+        **dict.fromkeys(
+            (
+                "icebergAllowed",
+                "ocoAllowed",
+                "otoAllowed",
+                "opoAllowed",
+                "quoteOrderQtyMarketAllowed",
+                "allowTrailingStop",
+                "cancelReplaceAllowed",
+                "amendAllowed",
+                "pegInstructionsAllowed",
+                "isSpotTradingAllowed",
+                "isMarginTradingAllowed",
+            ),
+            False,
+        ),
+        "filters": _filters(market),
+        "permissions": [],
+        **sets,
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": STP_MODES,
+        "label": market.label,
+    }
+
+
+def _filters(market: Market) -> list[dict[str, Any]]:
+    price, base, quote = writers(market)
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": price(market.tick_size),
+            "maxPrice": price(LARGEST),
+            "tickSize": price(market.tick_size),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": base(market.step_size),
+            "maxQty": base(LARGEST),
+            "stepSize": base(market.step_size),
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": quote(market.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": quote(LARGEST),
+            "applyMaxToMarket": False,
+            "avgPriceMins": 0,
+        },
+    ]

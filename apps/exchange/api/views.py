@@ -1,0 +1,222 @@
+"""The public paths of `/api/v3`, field for field as Binance Spot answers them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+from ninja import Router
+
+from apps.exchange import klines
+from apps.exchange.api import endpoint, errors, params, shapes
+from apps.exchange.api.params import Query
+from apps.exchange.api.schemas import (
+    AGG_TRADES,
+    INFO,
+    KLINES,
+    NOTHING,
+    PRICES,
+    TICKERS,
+    TIME,
+    TRADES,
+)
+from apps.exchange.models import Market, Ticker, Trade
+from moonx.core import clock
+from moonx.core.intervals import from_ms, to_ms
+
+router = Router(tags=["Market data"])
+
+MS = timedelta(milliseconds=1)
+LARGEST_ID = 2**63 - 1
+LAST_MS = 253_370_764_800_000  # the year 9999 begins
+LATEST_PRICES = """
+SELECT m.symbol, t.price FROM exchange_market m LEFT JOIN LATERAL (
+  SELECT price FROM exchange_trade WHERE market_id = m.id ORDER BY seq DESC LIMIT 1) t ON true
+WHERE m.id = ANY(%s)
+"""
+
+
+@endpoint.get(router, "/ping", weight=1, answers=NOTHING)
+def ping(_: Query) -> dict[str, Any]:
+    """Whether the API answers."""
+    return {}
+
+
+@endpoint.get(router, "/time", weight=1, answers=TIME)
+def server_time(_: Query) -> dict[str, Any]:
+    """The time by which trades and bars are made."""
+    return {"serverTime": to_ms(clock.db_now())}
+
+
+@endpoint.get(
+    router,
+    "/exchangeInfo",
+    takes=[params.ONE, params.MANY, params.PERMISSIONS, params.SETS, params.STATUS],
+    weight=20,
+    answers=INFO,
+)
+def exchange_info(query: Query) -> dict[str, Any]:
+    """Limits and markets with their rules. `label` is ours: what kind of market it is."""
+    symbols, status = query.symbols(), query.status()
+    if symbols is not None and (status or "permissions" in query):
+        errors.fail(errors.BAD_COMBINATION)
+    markets = _markets(symbols, status=status)
+    if not _includes_spot(query.text("permissions")):
+        markets = []
+    sets = query.text("showPermissionSets") != "false"
+    return shapes.exchange_info(markets, now=clock.db_now(), permission_sets=sets)
+
+
+@endpoint.get(
+    router,
+    "/trades",
+    takes=[params.ONE_NEEDED, params.LIMIT],
+    weight=25,
+    answers=TRADES,
+)
+def trades(query: Query) -> list[dict[str, Any]]:
+    """The newest trades, oldest first."""
+    limit, market = query.limit(), _market(query)
+    latest = Trade.objects.filter(market=market).order_by("-seq")[:limit]
+    return shapes.trades(market, reversed(latest))
+
+
+@endpoint.get(
+    router,
+    "/aggTrades",
+    takes=[params.ONE_NEEDED, params.FROM_ID, params.START, params.END, params.LIMIT],
+    weight=4,
+    answers=AGG_TRADES,
+)
+def agg_trades(query: Query) -> list[dict[str, Any]]:
+    """Aggregate trades from an id or of a time, oldest first; else the newest ones."""
+    if "fromId" in query and ("startTime" in query or "endTime" in query):
+        errors.fail(errors.BAD_COMBINATION)
+    limit, market = query.limit(), _market(query)
+    return shapes.agg_trades(market, _choose(query, Trade.objects.filter(market=market), limit))
+
+
+def _choose(query: Query, of_market: "QuerySet[Trade]", limit: int) -> Iterable[Trade]:
+    from_id, start_ms, end_ms = (query.number(k) for k in ("fromId", "startTime", "endTime"))
+    if from_id is not None:
+        return of_market.filter(seq__gte=min(from_id, LARGEST_ID)).order_by("seq")[:limit]
+    chosen = of_market
+    if end_ms is not None:
+        chosen = chosen.filter(executed_at__lt=_moment(end_ms) + MS)
+    if start_ms is not None:
+        ranged = chosen.filter(executed_at__gte=_moment(start_ms))
+        return ranged.order_by("executed_at", "seq")[:limit]
+    order = ["-seq"] if end_ms is None else ["-executed_at", "-seq"]
+    return reversed(chosen.order_by(*order)[:limit])
+
+
+def _moment(epoch_ms: int) -> datetime:
+    """The instant, or the last one that can be asked for where it lies beyond."""
+    return from_ms(min(epoch_ms, LAST_MS))
+
+
+@endpoint.get(
+    router,
+    "/klines",
+    takes=[
+        params.ONE_NEEDED,
+        params.INTERVAL,
+        params.START,
+        params.END,
+        params.ZONE,
+        params.LIMIT,
+    ],
+    weight=2,
+    answers=KLINES,
+)
+def candlesticks(query: Query) -> list[list[Any]]:
+    """Bars, the one in progress included. A bucket without trades is flat at the last price."""
+    query.utc_only()
+    interval, limit = query.interval(), query.limit()
+    market = _market(query)
+    wish = klines.Wish(
+        start_ms=query.number("startTime"), end_ms=query.number("endTime"), limit=limit
+    )
+    found = klines.read(market, interval, wish, now=clock.db_now())
+    return shapes.klines(market, interval, found)
+
+
+def _ticker_weight(query: Query) -> int:
+    text = query.text("symbols")
+    count = text.count(",") + 1 if text else 1
+    if "symbol" in query or (text and count <= 20):
+        return 2
+    return 40 if text and count <= 100 else 80
+
+
+@endpoint.get(
+    router,
+    "/ticker/24hr",
+    takes=[params.ONE, params.MANY, params.KIND, params.STATUS],
+    weight=_ticker_weight,
+    answers=TICKERS,
+)
+def day_tickers(query: Query) -> Any:
+    """The last 24 hours of a market, or of several as an array."""
+    kind = query.text("type") or "FULL"
+    if kind not in {"FULL", "MINI"}:
+        raise errors.invalid("type")
+    markets = _markets(query.symbols(), status=query.status())
+    rows = Ticker.objects.in_bulk([market.pk for market in markets])
+    now = clock.db_now()
+    found = [
+        shapes.ticker(
+            market, rows.get(market.pk) or shapes.unborn(market, now=now), mini=kind == "MINI"
+        )
+        for market in markets
+    ]
+    return found[0] if "symbol" in query else found
+
+
+@endpoint.get(
+    router,
+    "/ticker/price",
+    takes=[params.ONE, params.MANY, params.STATUS],
+    weight=lambda query: 2 if "symbol" in query else 4,
+    answers=PRICES,
+)
+def prices(query: Query) -> Any:
+    """The last price of a market, or of several as an array."""
+    markets = _markets(query.symbols(), status=query.status())
+    with connection.cursor() as cursor:
+        cursor.execute(LATEST_PRICES, [[market.pk for market in markets]])
+        latest = dict(cursor.fetchall())
+    found = [
+        {
+            "symbol": market.symbol,
+            "price": shapes.digits(market.price_places)(latest.get(market.symbol) or shapes.ZERO),
+        }
+        for market in markets
+    ]
+    return found[0] if "symbol" in query else found
+
+
+def _market(query: Query) -> Market:
+    return _markets([query.text("symbol") or ""], status=None)[0]
+
+
+def _markets(symbols: Sequence[str] | None, *, status: str | None) -> list[Market]:
+    """The named markets in that order, or all; one unknown name fails the whole request."""
+    found = Market.objects.select_related("base", "quote")
+    if symbols is None:
+        return list(found.filter(status=status) if status else found)
+    named = {market.symbol: market for market in found.filter(symbol__in=symbols)}
+    if len(named) < len(symbols):
+        errors.fail(errors.BAD_SYMBOL)
+    if status and any(market.status != status for market in named.values()):
+        errors.fail(errors.OTHER_STATUS)
+    return [named[symbol] for symbol in symbols]
+
+
+def _includes_spot(permissions: str | None) -> bool:
+    if permissions is None:
+        return True
+    named = json.loads(permissions) if permissions.startswith("[") else [permissions]
+    return "SPOT" in named
