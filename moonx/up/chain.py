@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from moonx.up.errors import MissingToolError
 from moonx.up.keys import write_private
@@ -34,31 +35,28 @@ class LocalChain:
         return self.home / "anvil" / "state.json"
 
     def prepare(self) -> str | None:
-        """Makes the state file one that anvil can read; says so if that cost blocks.
+        """Makes the state file one that anvil can go on from; says so if that cost blocks.
 
         Anvil rewrites the file in place, so a kill may leave half of it: then the last whole copy
         takes its place.
         """
         self.state.parent.mkdir(mode=0o700, exist_ok=True)
-        copy = self._copy
-        if _is_whole(self.state):
-            shutil.copyfile(self.state, copy)
-            return None
         if not self.state.exists():
             return None
-        if _is_whole(copy):
-            shutil.copyfile(copy, self.state)
+        if (state := _read(self.state)) is not None:
+            _write(self.state, _with_one_genesis(state))
+            shutil.copyfile(self.state, self._copy)
+            return None
+        if (state := _read(self._copy)) is not None:
+            _write(self.state, _with_one_genesis(state))
             return "The chain's file was cut off by a kill: its last whole copy is used."
         self.state.unlink()
         return "The chain's file was cut off by a kill and there is no copy: the chain starts anew."
 
     def keep_copy(self) -> None:
         """Keeps the present state aside, if it is whole at this moment."""
-        if _is_whole(self.state):
-            unfinished = self._copy.with_suffix(".new")
-            shutil.copyfile(self.state, unfinished)
-            if _is_whole(unfinished):
-                unfinished.replace(self._copy)
+        if (state := _read(self.state)) is not None:
+            _write(self._copy, state)
 
     def service(self) -> Service:
         """The node as a child."""
@@ -120,10 +118,38 @@ def _program() -> Path:
     )
 
 
-def _is_whole(path: Path) -> bool:
+def _read(path: Path) -> dict[str, Any] | None:
+    """The chain in the file; None if there is no file or only a part of one."""
     try:
         with path.open("rb") as file:
-            json.load(file)
+            found: dict[str, Any] = json.load(file)
     except (FileNotFoundError, ValueError):
-        return False
-    return True
+        return None
+    return found
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("w") as file:
+        json.dump(state, file)
+    unfinished.replace(path)
+
+
+def _with_one_genesis(state: dict[str, Any]) -> dict[str, Any]:
+    """The state without the first blocks of later starts.
+
+    Anvil makes a first block at each start, keeps it beside the one that it reads, and answers with
+    any of them; the chain stands on the oldest.
+    """
+    firsts = [block for block in state["blocks"] if _number(block, "number") == 0]
+    oldest = min((_number(block, "timestamp") for block in firsts), default=0)
+    blocks = [
+        block
+        for block in state["blocks"]
+        if _number(block, "number") > 0 or _number(block, "timestamp") == oldest
+    ]
+    return {**state, "blocks": blocks}
+
+
+def _number(block: dict[str, Any], field: str) -> int:
+    return int(block["header"][field], 16)
