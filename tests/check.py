@@ -1,4 +1,4 @@
-"""The part of `make check` beside ruff, mypy and the import rule: each check, its verdict, its time.
+"""What `make check` does beside ruff, mypy and the import rule: each check, its verdict, its time.
 
 All of them run even where one fails; the exit code is 1 if any did.
 """

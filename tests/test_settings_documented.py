@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from moonx.settings import docs
 from moonx.settings.env import Env
 
@@ -22,9 +20,8 @@ def test_a_changed_default_is_noticed() -> None:
     assert docs.with_section(old) == readme
 
 
-@pytest.mark.parametrize("name", Env.model_fields)
-def test_each_setting_says_what_it_does(name: str) -> None:
-    assert len(Env.model_fields[name].description or "") > 10
+def test_each_setting_says_what_it_does() -> None:
+    assert [name for name, field in Env.model_fields.items() if not field.description] == []
 
 
 def test_no_setting_is_without_effect() -> None:
