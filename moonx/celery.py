@@ -40,7 +40,7 @@ app.conf.update(
     worker_max_tasks_per_child=1000,
     worker_max_memory_per_child=300_000,
     worker_soft_shutdown_timeout=10,
-    worker_enable_soft_shutdown_on_idle=True,
+    worker_enable_soft_shutdown_on_idle=False,
     worker_hijack_root_logger=False,
     worker_send_task_events=True,
     broker_connection_retry_on_startup=True,

@@ -2,7 +2,7 @@
 
 from django.db import connection
 
-from moonx.core import heartbeat
+from moonx.core import presence
 from moonx.core.jobs import Outcome, job
 
 KEEP_DAYS = 7  # of published events; what must never be lost is in the rows they tell of
@@ -15,12 +15,12 @@ def prune_events() -> Outcome:
     with connection.cursor() as cursor:
         cursor.execute("SELECT core_roll_events(%s, %s)", [KEEP_DAYS, AHEAD_DAYS])
         row = cursor.fetchone()
-    numbers = {"dropped": row[0], "forgotten": heartbeat.forget_gone()}
+    numbers = {"dropped": row[0], "forgotten": presence.forget_gone()}
     return Outcome("Dropped {dropped} days of events ({ms} ms)", numbers)
 
 
 @job(name="realtime.check_heartbeats", time_limit_s=20)
 def check_heartbeats() -> Outcome:
     """Every 30 s: an alert for each process that missed three heartbeats, once."""
-    silent = heartbeat.raise_alerts()
+    silent = presence.raise_alerts()
     return Outcome("Checked heartbeats: {silent} newly silent ({ms} ms)", {"silent": silent})

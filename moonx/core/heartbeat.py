@@ -1,7 +1,7 @@
 """Heartbeats: each process says from inside that its loop still turns; silence is found by others.
 
 A process whose loop hangs does not beat, and after three missed beats ends itself, so that whoever
-supervises it starts it again.
+supervises it starts it again. Who is alive and who fell silent is told by `presence`.
 """
 
 import atexit
@@ -12,24 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
-from moonx.core import logs, metrics, outbox
-from moonx.core.events import SystemAlert
-from moonx.core.models import Heartbeat
+from moonx.core import logs, metrics
 
 BEAT_S = 30.0
 MISSES = 3
-SILENT_AFTER = timedelta(seconds=BEAT_S * MISSES)
-# A process that was killed and never came back is forgotten after this.
-GONE_AFTER = timedelta(days=1)
 HUNG_EXIT_CODE = 70
 
 log = logs.get("moonx.heartbeat")
@@ -43,12 +35,6 @@ ON CONFLICT (instance) DO UPDATE SET pid = excluded.pid, started_at = excluded.s
 """
 
 LEAVE = "DELETE FROM core_heartbeat WHERE instance = %(instance)s AND pid = %(pid)s"
-
-NEWLY_SILENT = """
-UPDATE core_heartbeat SET stats = stats || '{"alerted": true}'
-WHERE beat_at < clock_timestamp() - %s * interval '1 second' AND NOT stats ? 'alerted'
-RETURNING instance, role, host, beat_at
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,43 +149,3 @@ def _rss_bytes(peak_kib: int) -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
         return peak_kib * 1024
-
-
-def living(*, host: str = "") -> list[Heartbeat]:
-    """The processes that beat within the last three beats, on one host or on all."""
-    rows = Heartbeat.objects.filter(beat_at__gte=Now() - SILENT_AFTER).order_by("role")
-    return list(rows.filter(host=host) if host else rows)
-
-
-def silent() -> list[Heartbeat]:
-    """The processes that missed three beats and have not ended in order."""
-    return list(Heartbeat.objects.filter(beat_at__lt=Now() - SILENT_AFTER).order_by("role"))
-
-
-def raise_alerts() -> int:
-    """Emits one `system.alert` per process that fell silent since the last check; their number.
-
-    The caller is single: that is the lock under which these events are ordered.
-    """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(NEWLY_SILENT, [SILENT_AFTER.total_seconds()])
-            found = cursor.fetchall()
-        outbox.emit_all(_alert(role, host, beat_at) for _, role, host, beat_at in found)
-    for instance, _, _, beat_at in found:
-        log.error("process fell silent", instance=instance, last_beat=beat_at.isoformat())
-    return len(found)
-
-
-def _alert(role: str, host: str, beat_at: datetime) -> SystemAlert:
-    return SystemAlert(
-        subject=f"heartbeat:{role}@{host}",
-        message=f"{role} on {host} has not reported since {beat_at:%Y-%m-%d %H:%M:%S} UTC: "
-        "see its log, and restart it if nothing else did.",
-    )
-
-
-def forget_gone() -> int:
-    """Deletes the rows of processes silent for a day; how many there were."""
-    deleted, _ = Heartbeat.objects.filter(beat_at__lt=Now() - GONE_AFTER).delete()
-    return deleted

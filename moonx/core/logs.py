@@ -15,7 +15,18 @@ from structlog.typing import EventDict, Processor
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
 # Loggers that would print URLs (which may hold keys) or one line per request.
-QUIET = ("urllib3", "web3", "uvicorn.access", "websockets", "amqp", "axes")
+QUIET = (
+    "urllib3",
+    "web3",
+    "uvicorn.access",
+    "websockets",
+    "amqp",
+    "axes",
+    # Two lines a task beside the one that says what it did.
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+)
 
 
 def new_correlation_id() -> str:
