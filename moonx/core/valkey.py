@@ -6,6 +6,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.client import PubSub
 from redis.retry import Retry
 
 
@@ -34,3 +35,9 @@ def connect(url: str, **options: Any) -> redis.Redis:
         retry=Retry(ExponentialWithJitterBackoff(), 0),
         **options,
     )
+
+
+def pubsub(connection: redis.Redis) -> PubSub:
+    """A subscriber on a connection of its own; it also sees the server's confirmations."""
+    subscriber: PubSub = connection.pubsub()  # type: ignore[no-untyped-call]
+    return subscriber

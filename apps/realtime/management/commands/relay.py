@@ -1,0 +1,28 @@
+"""`manage.py relay`: numbers committed events and publishes them."""
+
+import signal
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from apps.realtime import bus, relay
+from moonx.core import logs, valkey
+
+log = logs.get("moonx.relay")
+
+
+class Command(BaseCommand):
+    help = "Numbers committed events and publishes them; a second one stands by."
+
+    def handle(self, **_: Any) -> None:
+        """Runs until TERM or INT."""
+        stop, moved = threading.Event(), threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        reader = bus.start(settings.ENV, stop=stop, moved=moved)
+        relay.run(dsn=settings.ENV.direct_dsn(), client=valkey.client(), stop=stop, moved=moved.set)
+        if reader is not None:
+            reader.join(timeout=5)
+        log.info("relay ended")

@@ -1,0 +1,134 @@
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from kombu import Connection, Queue
+
+from apps.realtime import bus
+from apps.realtime.tests.support import NOON, drain, emit, working_relay
+from moonx.core import outbox, push
+from moonx.core.events import SystemAlert
+from moonx.core.push import State
+
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
+
+
+@pytest.fixture
+def running_bus() -> Iterator[threading.Event]:
+    stop, moved = threading.Event(), threading.Event()
+    thread = threading.Thread(
+        target=bus.run,
+        kwargs={
+            "dsn": settings.ENV.direct_dsn(),
+            "url": os.environ["BROKER_URL"],
+            "stop": stop,
+            "moved": moved,
+        },
+    )
+    thread.start()
+    yield moved
+    stop.set()
+    moved.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def consume(
+    queue: Queue, *, count: int, timeout_s: float = 10
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """(routing key, message id, body) of the next messages."""
+    options = {"global_keyprefix": settings.ENV.redis_key_prefix}
+    got: list[tuple[str, str, Any]] = []
+
+    def take(body: dict[str, Any], message: object) -> None:
+        info = message.delivery_info  # type: ignore[attr-defined]
+        got.append((info["routing_key"], message.properties["message_id"], body))  # type: ignore[attr-defined]
+        message.ack()  # type: ignore[attr-defined]
+
+    with (
+        Connection(os.environ["BROKER_URL"], transport_options=options) as broker,
+        broker.Consumer(queue, callbacks=[take]),
+    ):
+        deadline = time.monotonic() + timeout_s
+        while len(got) < count and time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                broker.drain_events(timeout=0.5)
+    return got
+
+
+def bound(name: str, key: str) -> Queue:
+    """A queue of another service, bound before anything is published."""
+    queue = Queue(name, exchange=bus.EXCHANGE, routing_key=key)
+    options = {"global_keyprefix": settings.ENV.redis_key_prefix}
+    with Connection(os.environ["BROKER_URL"], transport_options=options) as broker:
+        queue(broker.default_channel).declare()
+    return queue
+
+
+def test_other_services_get_every_event_in_order_under_its_name() -> None:
+    queue = bound("audit", "trade.executed")
+    with working_relay() as relay, bus._reader(settings.ENV.direct_dsn()) as reader:
+        drain(relay)
+        reader.execute(bus.OPEN)
+        emit(1, 2, 3)
+        drain(relay)
+        with bus._producer(os.environ["BROKER_URL"]) as producer:
+            assert bus.copy_batch(reader, producer) == 3
+            assert bus.copy_batch(reader, producer) == 0
+    messages = consume(queue, count=3)
+    assert [body["data"]["id"] for _, _, body in messages] == [1, 2, 3]
+    assert [body["position"] for _, _, body in messages] == [1, 2, 3]
+    assert [message_id for _, message_id, _ in messages] == [
+        str(body["id"]) for _, _, body in messages
+    ]
+
+
+def test_alerts_and_prices_travel_under_the_keys_other_services_know(
+    running_bus: threading.Event,
+) -> None:
+    queue = bound("dashboard", "system.alerts")
+    prices = bound("quotes", "price.updates")
+    with working_relay() as relay:
+        drain(relay)
+        time.sleep(1.0)  # the bus has opened its cursor and listens
+        with transaction.atomic():
+            outbox.emit(SystemAlert(subject="relay", message="late"))
+        drain(relay)
+        running_bus.set()
+        push.publish_states(
+            [
+                State(
+                    topic="prices",
+                    key="prices:X",
+                    name="price_update",
+                    version=1,
+                    data={"price": "1.5"},
+                    source_time=NOON,
+                )
+            ],
+            now=NOON,
+        )
+        ((_, _, alert),) = consume(queue, count=1)
+        ((_, _, price),) = consume(prices, count=1)
+    assert (alert["event"], alert["data"]["message"]) == ("system.alert", "late")
+    assert price["data"] == {"price": "1.5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("portfolio.updated", "portfolio.updates"),
+        ("sync.failed", "sync.events"),
+        ("system.alert", "system.alerts"),
+        ("user.activity", "user.activities"),
+        ("order.filled", "order.filled"),
+    ],
+)
+def test_families_are_collected_under_one_key(name: str, key: str) -> None:
+    assert bus.routing_key(name) == key
