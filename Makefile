@@ -36,9 +36,10 @@ check: setup .make/dev ## lint, format, types, import rule, migrations, settings
 	$(BIN)/lint-imports
 	$(RUN) -m tests.check
 
-fix: setup .make/dev ## lets ruff repair and format
+fix: setup .make/dev ## repairs and formats the code, writes the generated documents anew
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(RUN) -m moonx.settings.docs
 
 bench: setup .make/dev ## benchmarks, each with its peer (NAME=tickers runs one)
 	@$(RUN) -m benchmarks $(if $(NAME),--name $(NAME))
