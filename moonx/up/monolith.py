@@ -32,6 +32,8 @@ def role_service(role: str, env: Env) -> Service:
         env={
             "MOONX_ROLE": role,
             "PYTHONUNBUFFERED": "1",
+            # Of a clone that root runs; the image has a user of its own.
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         },
         cwd=ROOT,
         ready=(lambda _pid: answers(env.moonx_port, "/health/live")) if is_web else _is_running,

