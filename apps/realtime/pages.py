@@ -1,0 +1,62 @@
+"""The dashboard at `/`, and what stands where a page is missing or failed."""
+
+import json
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from moonx.version import version
+
+# Heights of the chart's skeleton, in the steps that its style sheet knows.
+SKELETON = [2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 6, 5, 6, 5, 6]
+
+INFO = {
+    "name": "MoonX",
+    "version": version(),
+    "endpoints": {
+        "page": "/",
+        "http": "/api/v3",
+        "webSocket": "/ws",
+        "documents": "/docs",
+        "openapi": "/openapi.json",
+        "asyncapi": "/asyncapi.json",
+        "health": "/health",
+    },
+}
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """The live page; what the service is, as JSON, to whoever asks for JSON."""
+    if prefers_json(request):
+        return info(request)
+    return render(request, "realtime/page.html", {"skeleton_bars": SKELETON})
+
+
+def info(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view
+    """Name, version and addresses of the service."""
+    return JsonResponse(INFO)
+
+
+def prefers_json(request: HttpRequest) -> bool:
+    """Whether the client wants JSON rather than a page; `*/*` alone is a page."""
+    if request.path.startswith("/api/"):
+        return True
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """404 in the look of the page, or as JSON."""
+    if prefers_json(request):
+        message = f"There is nothing at {request.path[:200]}: /docs/http lists every path."
+        return JsonResponse({"code": "notFound", "message": message}, status=404)
+    return render(request, "404.html", status=404)
+
+
+def failed(request: HttpRequest) -> HttpResponseBase:
+    """500 in the look of the page, or as JSON; touches nothing that may have caused it."""
+    if prefers_json(request):
+        message = "The server failed on this request. Try again; its log names the cause."
+        body = json.dumps({"code": "internal", "message": message})
+        return HttpResponse(body, status=500, content_type="application/json")
+    return HttpResponse(render_to_string("500.html"), status=500)

@@ -1,0 +1,170 @@
+// The list of markets: search, sort, live prices, a day's line.
+
+import { badges, words } from "./badges.js";
+import { arrange, byId, el, flash, text, tone } from "./dom.js";
+import { compare, cut, percent, sign } from "./format.js";
+import { sparkline } from "./sparkline.js";
+import { markets, movement, pair, selection } from "./state.js";
+
+const NONE = "–";
+const body = byId("list-body");
+const note = byId("list-note");
+const search = byId("search");
+const rows = new Map();
+const sorting = { by: null, down: false };
+let ready = false;
+
+const KEYS = {
+  name: (market) => pair(market),
+  last: (market) => market.ticker?.last ?? null,
+  change: (market) => market.ticker?.changePercent ?? null,
+};
+
+/** Wires search, sorting and keys; `choose(symbol)` when a market is picked. */
+export function start(choose) {
+  search.addEventListener("input", draw);
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") pick(choose);
+    if (event.key === "ArrowDown") body.querySelector("tr:not([hidden]) a")?.focus();
+  });
+  body.addEventListener("click", (event) => {
+    const row = event.target.closest("tr[data-symbol]");
+    if (!row || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    choose(row.dataset.symbol);
+  });
+  body.addEventListener("keydown", moveFocus);
+  for (const button of document.querySelectorAll("#list [data-sort]")) {
+    button.addEventListener("click", () => sortBy(button));
+  }
+}
+
+function pick(choose) {
+  const first = visible()[0];
+  if (first) choose(first.symbol);
+}
+
+/** Empties the search; whether there was anything to empty. */
+export function clearSearch() {
+  const had = search.value !== "" || document.activeElement === search;
+  search.value = "";
+  search.blur();
+  draw();
+  return had;
+}
+
+function moveFocus(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const links = [...body.querySelectorAll("tr:not([hidden]) a")];
+  const at = links.indexOf(document.activeElement) + step;
+  (links[at] ?? (at < 0 ? search : links.at(-1)))?.focus();
+}
+
+function sortBy(button) {
+  const same = sorting.by === button.dataset.sort;
+  sorting.down = same ? !sorting.down : sorting.by !== "name" && button.dataset.sort !== "name";
+  sorting.by = button.dataset.sort;
+  for (const other of document.querySelectorAll("#list [data-sort]")) delete other.dataset.direction;
+  for (const head of document.querySelectorAll("#list th[aria-sort]")) head.ariaSort = "none";
+  button.dataset.direction = sorting.down ? "down" : "up";
+  button.closest("th").ariaSort = sorting.down ? "descending" : "ascending";
+  draw();
+}
+
+/** Markets have been learnt: from now on, none means none. */
+export function markReady() {
+  ready = true;
+}
+
+function visible() {
+  const wanted = search.value.trim().toUpperCase().replace(/[\s/-]/g, "");
+  const found = [...markets.values()].filter(
+    (market) => market.symbol.includes(wanted) || market.label?.toUpperCase().replace(/\s/g, "").includes(wanted),
+  );
+  return found.sort(order);
+}
+
+function order(left, right) {
+  const byName = pair(left) < pair(right) ? -1 : 1;
+  // Until a column is chosen: markets that trade first.
+  if (!sorting.by) return Number(right.status === "TRADING") - Number(left.status === "TRADING") || byName;
+  const [one, other] = [KEYS[sorting.by](left), KEYS[sorting.by](right)];
+  if (one === null || other === null) return one === other ? byName : one === null ? 1 : -1;
+  const found = sorting.by === "name" ? byName : compare(one, other);
+  return (sorting.down ? -found : found) || byName;
+}
+
+export function draw() {
+  if (!ready && !markets.size) return;
+  const found = visible();
+  const wanted = found.map((market) => rowOf(market));
+  arrange(body, wanted);
+  for (const market of found) drawRow(market);
+  drawNote(found.length);
+}
+
+function drawNote(count) {
+  note.hidden = count > 0;
+  if (count) return;
+  if (!markets.size) return note.replaceChildren(el("p", {}, "No market is open here yet. Markets are added in the admin."));
+  const clear = el("button", { class: "plain", type: "button" }, "Clear the search");
+  clear.addEventListener("click", clearSearch);
+  note.replaceChildren(el("p", {}, `No market matches “${search.value.trim()}”.`), clear);
+}
+
+/** Says what went wrong where the list would stand. */
+export function fail(message, retry) {
+  if (markets.size) return;
+  const again = el("button", { class: "plain", type: "button" }, "Try again");
+  again.addEventListener("click", retry);
+  body.replaceChildren();
+  note.hidden = false;
+  note.replaceChildren(el("p", {}, `Markets could not be loaded. ${message}`), again);
+}
+
+function rowOf(market) {
+  const held = rows.get(market.symbol);
+  if (held) return held.row;
+  const cells = {
+    link: el("a", { href: `#${market.symbol}` }),
+    under: el("span", { class: "under" }),
+    last: el("span", { class: "last" }),
+    change: el("span", { class: "change" }),
+    spark: sparkline(),
+  };
+  const row = el(
+    "tr",
+    { "data-symbol": market.symbol },
+    el("td", {}, cells.link, cells.under),
+    el("td", {}, cells.spark.picture),
+    el("td", { class: "right" }, cells.last, cells.change),
+  );
+  rows.set(market.symbol, { row, cells, price: null });
+  return row;
+}
+
+function drawRow(market) {
+  const held = rows.get(market.symbol);
+  const { row, cells } = held;
+  const current = market.symbol === selection.symbol;
+  if ((row.ariaCurrent === "true") !== current) row.ariaCurrent = String(current);
+  text(cells.link, pair(market));
+  text(cells.under, words(market).join(" · "), words(market).join(", "));
+  cells.under.classList.toggle("warn", Boolean(badges(market).length));
+  const { last, changePercent } = market.ticker ?? { last: null, changePercent: null };
+  text(cells.last, last === null ? NONE : cut(last, market.pricePlaces ?? 8), last ?? "");
+  text(cells.change, changePercent === null ? "" : percent(changePercent));
+  const direction = changePercent === null ? 0 : sign(changePercent);
+  tone(cells.change, direction);
+  tone(cells.spark.picture, direction);
+  if (held.price !== null && held.price !== last) flash(cells.last.parentElement, movement(market));
+  held.price = last;
+}
+
+/** Draws a market's line of the last day. */
+export function drawLine(market) {
+  rowOf(market);
+  rows.get(market.symbol).cells.spark.draw(market.closes);
+}

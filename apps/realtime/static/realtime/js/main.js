@@ -1,0 +1,217 @@
+// Wires the page: markets by request, everything that moves by one socket.
+
+import * as api from "./api.js";
+import * as chart from "./chart.js";
+import * as connection from "./connection.js";
+import { byId, el } from "./dom.js";
+import { countdown, stamp } from "./format.js";
+import { soon } from "./frame.js";
+import * as history from "./history.js";
+import { INTERVALS, floor, next } from "./intervals.js";
+import * as keys from "./keys.js";
+import * as lines from "./lines.js";
+import * as list from "./list.js";
+import { recall, remember } from "./remembered.js";
+import { Socket } from "./socket.js";
+import * as state from "./state.js";
+import * as strip from "./strip.js";
+import * as tape from "./tape.js";
+import * as theme from "./theme.js";
+import * as views from "./views.js";
+
+const { link, selection } = state;
+const RETRY_MS = 5_000;
+const CATCH_UP_MS = 50;
+const SNAPSHOT_MS = 500; // within this time a subscription's first frames have come
+
+const socket = new Socket({
+  url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+  onState: changeLink,
+  onMessage: take,
+  onGap: catchUp,
+  onSubscribed: (channel) => setTimeout(() => channel === `trades:${selection.symbol}` && settleTape(), SNAPSHOT_MS),
+  onError: (data) => chart.drawFoot(data.message ?? data.error ?? ""),
+});
+
+function changeLink(update) {
+  if (update.state === "waiting" || update.state === "refused") setDown(true);
+  connection.show(update);
+  soon(tape.draw);
+}
+
+function setDown(down) {
+  link.down = down;
+  document.body.dataset.link = down ? "down" : "up";
+  drawFoot();
+}
+
+function take(message) {
+  state.hearClock(message.timestamp);
+  for (const data of [message.data].flat()) TAKERS[message.type]?.(data);
+}
+
+const TAKERS = {
+  price_update: takeTicker,
+  "ticker.updated": takeTicker,
+  "candle.updated": history.take,
+  "candle.closed": history.take,
+  "candle.revised": history.take,
+  "trade.executed": takeTrade,
+};
+
+function takeTicker(data) {
+  const isNew = !state.markets.has(data.symbol);
+  if (!state.takeTicker(data)) return;
+  if (isNew) loadMarkets();
+  soon(list.draw);
+  if (data.symbol === selection.symbol) soon(strip.draw);
+}
+
+function takeTrade(data) {
+  if (data.symbol !== selection.symbol) return;
+  state.takeTrade(data);
+  tape.take([data]);
+  soon(tape.draw);
+  soon(list.draw);
+  soon(strip.draw);
+}
+
+function settleTape() {
+  tape.settle();
+  soon(tape.draw);
+}
+
+let catching = null;
+
+/** After a break: asks for what was missed, and only then shows the values as fresh. */
+function catchUp() {
+  clearTimeout(catching); // one break is told once per channel
+  catching = setTimeout(fetchMissed, CATCH_UP_MS);
+}
+
+async function fetchMissed() {
+  try {
+    await Promise.all([history.refresh(), loadMarkets()]);
+    lines.expire();
+    if (link.state === "live") setDown(false);
+  } catch {
+    catching = setTimeout(() => link.state === "live" && fetchMissed(), RETRY_MS);
+  }
+}
+
+async function loadMarkets() {
+  try {
+    const [info, day] = await Promise.all([api.exchangeInfo(), api.dayTickers()]);
+    state.takeMarkets(info);
+    state.takeDayTickers(day);
+    list.markReady();
+  } catch (error) {
+    list.fail(error.message, loadMarkets);
+    setTimeout(() => state.markets.size || loadMarkets(), RETRY_MS);
+    return;
+  }
+  if (!state.selected()) choose(firstChoice());
+  list.draw();
+  strip.draw();
+  tape.draw();
+}
+
+function firstChoice() {
+  const named = location.hash.slice(1).split("/")[0].toUpperCase();
+  const remembered = recall("market");
+  return [named, remembered, busiest()?.symbol, state.markets.keys().next().value].find((symbol) => state.markets.has(symbol));
+}
+
+/** The market with the most trades of the day among those that trade. */
+function busiest() {
+  const trading = [...state.markets.values()].filter(state.isTrading);
+  return trading.sort((left, right) => right.ticker.tradeCount - left.ticker.tradeCount)[0];
+}
+
+function choose(symbol) {
+  if (!symbol) return chart.explain("No market is open here yet. Markets are added in the admin.");
+  views.show("chart");
+  if (symbol === selection.symbol) return;
+  follow(() => (selection.symbol = symbol));
+  remember("market", symbol);
+  tape.reset();
+  list.draw();
+  strip.draw();
+}
+
+function chooseInterval(interval) {
+  if (interval === selection.interval) return;
+  follow(() => (selection.interval = interval));
+  remember("interval", interval);
+}
+
+/** Moves the subscriptions from what was selected to what `change` selects. */
+function follow(change) {
+  const before = channels();
+  change();
+  const after = channels();
+  for (const channel of before) if (!after.includes(channel)) socket.unsubscribe(channel);
+  for (const channel of after) socket.subscribe(channel);
+  window.history.replaceState(null, "", `#${selection.symbol}/${selection.interval}`);
+  drawIntervals();
+  drawClock();
+  history.open();
+}
+
+function channels() {
+  const { symbol, interval } = selection;
+  return symbol ? [`trades:${symbol}`, `candles:${symbol}:${interval}`] : [];
+}
+
+function drawIntervals() {
+  for (const button of byId("intervals").children) button.ariaPressed = String(button.dataset.interval === selection.interval);
+}
+
+function drawClock() {
+  const start = floor(selection.interval, state.now());
+  const left = next(selection.interval, start) - state.now();
+  byId("closes").textContent = state.isTrading(state.selected()) ? `closes in ${countdown(left)}` : "";
+}
+
+function drawFoot() {
+  chart.drawFoot(link.down && link.since ? `Not live: values as of ${stamp(link.since)}` : "Times are UTC");
+}
+
+function everySecond() {
+  connection.draw();
+  tape.drawAge();
+  history.tick();
+  drawClock();
+}
+
+function readHash() {
+  const [symbol, interval] = location.hash.slice(1).split("/");
+  if (INTERVALS.includes(interval)) chooseInterval(interval);
+  if (state.markets.has(symbol?.toUpperCase())) choose(symbol.toUpperCase());
+}
+
+function startIntervals() {
+  const wanted = location.hash.split("/")[1] ?? recall("interval");
+  if (INTERVALS.includes(wanted)) selection.interval = wanted;
+  for (const interval of INTERVALS) {
+    const button = el("button", { type: "button", "data-interval": interval }, interval);
+    button.addEventListener("click", () => chooseInterval(interval));
+    byId("intervals").append(button);
+  }
+  drawIntervals();
+}
+
+theme.start(chart.restyle);
+chart.start(history.older);
+list.start(choose);
+views.start();
+keys.start();
+connection.start(() => socket.retry());
+startIntervals();
+drawFoot();
+socket.subscribe("prices");
+socket.open();
+loadMarkets();
+setInterval(everySecond, 1000);
+setInterval(lines.refresh, 60_000);
+addEventListener("hashchange", readHash);

@@ -1,0 +1,183 @@
+// The live connection: waits for the server's greeting, subscribes, notices gaps, and comes back.
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+const TOO_MANY_PAUSE_MS = 30_000;
+const GREETING_MS = 10_000;
+const PING_MS = 20_000;
+const PONG_MS = 8_000;
+const TOO_MANY = 4291;
+
+/** Close codes from 4500 on say that coming back unchanged is of no use. */
+const isFinal = (code) => code >= 4500 && code <= 4999;
+
+/**
+ * Calls `onState({state, retryAt, reason})` with connecting | live | waiting | refused,
+ * `onMessage(message)` for every message that carries data, `onGap()` when something may have been
+ * missed: after a reconnect, a hole in a sequence, or a new epoch. `onSubscribed(channel)` follows
+ * the server's word for it, `onError(data)` gets refusals.
+ */
+export class Socket {
+  #socket = null;
+  #wanted = new Set();
+  #sequences = new Map();
+  #epoch = null;
+  #attempt = 0;
+  #lives = 0;
+  #timers = new Map();
+  #number = 0;
+
+  constructor({ url, onState, onMessage, onGap, onSubscribed, onError }) {
+    Object.assign(this, { url, onState, onMessage, onGap, onSubscribed, onError, state: "connecting" });
+    addEventListener("online", () => this.retry());
+    document.addEventListener("visibilitychange", () => this.#wake());
+  }
+
+  /** Wants a channel from now on, over every reconnect. */
+  subscribe(channel) {
+    if (this.#wanted.has(channel)) return;
+    this.#wanted.add(channel);
+    if (this.state === "live") this.#send("subscribe", { channel });
+  }
+
+  unsubscribe(channel) {
+    if (!this.#wanted.delete(channel)) return;
+    this.#sequences.delete(channel);
+    if (this.state === "live") this.#send("unsubscribe", { channel });
+  }
+
+  open() {
+    this.#clearTimers();
+    this.#sequences.clear();
+    this.#set({ state: "connecting" });
+    const socket = new WebSocket(this.url);
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(data);
+    socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
+    this.#after("greeting", GREETING_MS, () => this.#drop("The server did not greet."));
+  }
+
+  /** Tries again at once, where a pause is being kept. */
+  retry() {
+    if (this.state === "waiting" || this.state === "refused") this.open();
+  }
+
+  #receive(raw) {
+    let message;
+    try {
+      message = JSON.parse(raw);
+    } catch {
+      return this.#drop("The server sent something unreadable.");
+    }
+    const handler = HANDLERS[message.type];
+    if (handler) handler(this, message);
+    else if (message.channel) this.#deliver(message);
+  }
+
+  greeted() {
+    this.#clear("greeting");
+    this.#set({ state: "live" });
+    this.#after("steady", PONG_MS, () => (this.#attempt = 0));
+    for (const channel of this.#wanted) this.#send("subscribe", { channel });
+    this.#ping();
+    if (++this.#lives > 1 || this.#attempt > 0) this.onGap();
+  }
+
+  ponged() {
+    this.#clear("pong");
+    this.#after("ping", PING_MS, () => this.#ping());
+  }
+
+  /** The server could not continue a channel: what follows is a snapshot of it. */
+  restarted({ channel, epoch, seq }) {
+    this.#epoch = epoch ?? this.#epoch;
+    this.#sequences.set(channel, seq);
+    this.onGap();
+  }
+
+  #deliver(message) {
+    // The channel `prices` is a view over all tickers: its messages name the ticker, its numbers count `prices`.
+    const topic = message.type === "price_update" ? "prices" : message.channel;
+    if (!this.#wanted.has(topic)) return;
+    this.onMessage(message);
+    if (this.#isGap(topic, message)) this.onGap();
+  }
+
+  #isGap(topic, { epoch, seq, kind }) {
+    const anew = Boolean(epoch) && this.#epoch !== null && epoch !== this.#epoch;
+    if (anew) this.#sequences.clear();
+    this.#epoch = epoch ?? this.#epoch;
+    if (!Number.isInteger(seq)) return anew;
+    const held = this.#sequences.get(topic);
+    this.#sequences.set(topic, Math.max(seq, held ?? 0));
+    return anew || (kind === "update" && held !== undefined && seq > held + 1);
+  }
+
+  #ping() {
+    this.#send("ping", {});
+    this.#after("pong", PONG_MS, () => this.#drop("The server stopped answering."));
+  }
+
+  // A page that slept does not know whether its socket still lives.
+  #wake() {
+    if (document.hidden) return;
+    if (this.state === "live") this.#ping();
+    else this.retry();
+  }
+
+  #send(type, data) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    const id = `${type}_${++this.#number}`;
+    this.#socket.send(JSON.stringify({ id, type, timestamp: Date.now(), data }));
+  }
+
+  #drop(reason) {
+    const socket = this.#socket;
+    this.#closed(0, reason);
+    socket?.close();
+  }
+
+  #closed(code, reason) {
+    this.#socket = null;
+    this.#clearTimers();
+    if (isFinal(code)) return this.#set({ state: "refused", reason: reason || `The server refused (${code}).` });
+    const pause = code === TOO_MANY ? TOO_MANY_PAUSE_MS : Math.min(FIRST_PAUSE_MS * 2 ** this.#attempt, LONGEST_PAUSE_MS);
+    this.#attempt += 1;
+    const wait = pause * (0.5 + Math.random() / 2); // all pages at once would be a wave
+    this.#set({ state: "waiting", retryAt: Date.now() + wait, reason });
+    this.#after("retry", wait, () => this.open());
+  }
+
+  #set({ state, retryAt = null, reason = "" }) {
+    this.state = state;
+    this.onState({ state, retryAt, reason });
+  }
+
+  #after(name, delay, action) {
+    this.#clear(name);
+    this.#timers.set(name, setTimeout(action, delay));
+  }
+
+  #clear(name) {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+  }
+
+  #clearTimers() {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}
+
+const nothing = () => {};
+
+const HANDLERS = {
+  resync: (socket, message) => socket.restarted(message),
+  auth_required: (socket) => socket.greeted(),
+  pong: (socket) => socket.ponged(),
+  error: (socket, message) => socket.onError(message.data ?? {}),
+  auth_failed: (socket, message) => socket.onError(message.data ?? {}),
+  auth_success: nothing,
+  subscribed: (socket, message) => socket.onSubscribed(message.data?.channel),
+  unsubscribed: nothing,
+};
