@@ -8,4 +8,6 @@ os.environ.setdefault(
 
 from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+from moonx import living
+
+application = living.beating(get_asgi_application())

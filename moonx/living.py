@@ -1,5 +1,7 @@
-"""What Celery's processes do at their start: refuse what is unsafe, serve metrics, beat."""
+"""What each process does at its start: refuse what is unsafe, serve metrics, beat."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -10,6 +12,8 @@ from moonx.core import heartbeat, metrics, startup
 from moonx.core.heartbeat import Pulse
 
 TICK_S = 2.0
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class LoopPulse(bootsteps.StartStopStep):
@@ -52,3 +56,29 @@ def _begin(**_: Any) -> None:
         startup.end_if_unsafe(settings.ENV.moonx_role)
         if settings.ENV.metrics_port:
             metrics.serve(settings.ENV.metrics_port)
+
+
+def beating(application: Application) -> Application:
+    """The ASGI application of a web role, which beats from its first call on.
+
+    The first call comes at once, from whoever asks whether it is ready, and only there is an event
+    loop to watch. Other roles get the application as it is.
+    """
+    role = settings.ENV.moonx_role
+    if role not in {"web", "ws"}:
+        return application
+    startup.end_if_unsafe(role)
+    turning: list[Pulse] = []
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        if not turning:
+            turning.append(heartbeat.start(role))
+            _turn(turning[0], asyncio.get_running_loop())
+        await application(scope, receive, send)
+
+    return watched
+
+
+def _turn(pulse: Pulse, loop: asyncio.AbstractEventLoop) -> None:
+    pulse.alive()
+    loop.call_later(TICK_S, _turn, pulse, loop)
