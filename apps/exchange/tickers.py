@@ -6,55 +6,99 @@ from django.db import connection
 
 from apps.exchange import watch
 from apps.exchange.models import Ticker
+from moonx.core.intervals import Interval
 
-# The window (close − 24 h, close] of each market is made of its largest stored parts: trades of
-# the two minutes that it cuts, and 1m, 5m and 1h bars between them. 5m bars are stored below u5
-# and 1h bars below u60, which lies at or below u5: children close first.
+# Bars of these make up a window, the largest possible: each level's buckets nest in the next one's.
+LEVELS = (Interval.M1, Interval.M5, Interval.M30, Interval.H4)
+
+
+def _starts() -> str:
+    """a<n>: where the first bucket of each level inside the window starts."""
+    return ", ".join(
+        f"date_bin('{level.length}', w.edge, 'epoch') + interval '{level.length}' AS a{n}"
+        for n, level in enumerate(LEVELS)
+    )
+
+
+def _ends() -> str:
+    """b<n>: up to where bars of each level are whole and stored: 1m bars always, others if closed.
+
+    Children close first, so b<n> lies at or below b<n-1>.
+    """
+    whole = [f"date_bin('{level.length}', w.stop, 'epoch')" for level in LEVELS]
+    stored = [f"greatest(a.a{n}, least({end}, marks.w{n}))" for n, end in enumerate(whole)]
+    return ", ".join(f"{end} AS b{n}" for n, end in enumerate([whole[0], *stored[1:]]))
+
+
+def _ranges() -> str:
+    """Which bars of which level, as rows (level, start, stop): up the levels, then down again."""
+    top = len(LEVELS) - 1
+    up = [f"('{LEVELS[n]}', t.a{n}, least(t.a{n + 1}, t.b{n}))" for n in range(top)]
+    down = [f"('{LEVELS[n]}', t.b{n + 1}, t.b{n})" for n in range(top)]
+    return ", ".join([*up, f"('{LEVELS[top]}', t.a{top}, t.b{top})", *down])
+
+
+def _marks() -> str:
+    """w<n>: the watermark of each level."""
+    return ", ".join(
+        f"max(closed_until) FILTER (WHERE interval = '{level}') AS w{n}"
+        for n, level in enumerate(LEVELS)
+    )
+
+
+# The window (close − 24 h, close] of each market is made of the trades of the two minutes that it
+# cuts, and of bars between them. Markets that trade share one window: their bars are read by time,
+# all markets at once. A market that does not trade keeps the window that ended with its record or
+# its halt, and its bars are read one by one.
+#
+# `OFFSET 0` keeps each range a look-up in the index that ends in the time: without it the planner
+# at times reads all bars of a market. First and last trade mostly are among the edges' already.
 #
 # `clock` is read after the statement's snapshot was taken, so every trade it sees is older.
-# A market that does not trade keeps the window that ended with its record or its halt.
-# A ticker row is written only if a public field changed; else only its times move.
-UPDATE = """
+# A ticker's version rises only if a public field changed; else only its times move.
+UPDATE = f"""
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
-marks AS MATERIALIZED (
-  SELECT (SELECT closed_until FROM exchange_candlewatermark WHERE interval = '5m') AS w5,
-         (SELECT closed_until FROM exchange_candlewatermark WHERE interval = '1h') AS w60
-),
+marks AS MATERIALIZED (SELECT {_marks()} FROM exchange_candlewatermark),
 target AS MATERIALIZED (
-  SELECT m.id, w.edge, w.stop, clock.now,
-    d.m0, d.f0, d.h0, d.m1,
-    greatest(d.f0, least(date_bin('5 minutes', w.stop, 'epoch'), marks.w5)) AS u5,
-    greatest(d.h0, least(date_bin('1 hour', w.stop, 'epoch'), marks.w60)) AS u60
+  SELECT m.id, w.edge, w.stop, w.is_still, clock.now, a.*, b.*
   FROM exchange_market m CROSS JOIN clock CROSS JOIN marks
+  CROSS JOIN LATERAL (SELECT coalesce(m.recorded_until, m.halted_at) AS until) s
   CROSS JOIN LATERAL (
-    SELECT coalesce(m.recorded_until, m.halted_at, clock.now) AS stop
-  ) s CROSS JOIN LATERAL (
-    SELECT s.stop - interval '24 hours' AS edge, s.stop
-  ) w CROSS JOIN LATERAL (
-    SELECT date_bin('1 minute', w.edge, 'epoch') + interval '1 minute' AS m0,
-      date_bin('5 minutes', w.edge, 'epoch') + interval '5 minutes' AS f0,
-      date_bin('1 hour', w.edge, 'epoch') + interval '1 hour' AS h0,
-      date_bin('1 minute', w.stop, 'epoch') AS m1
-  ) d
+    SELECT coalesce(s.until, clock.now) - interval '24 hours' AS edge,
+      coalesce(s.until, clock.now) AS stop, s.until IS NOT NULL AS is_still
+  ) w CROSS JOIN LATERAL (SELECT {_starts()}) a CROSS JOIN LATERAL (SELECT {_ends()}) b
+),
+still AS MATERIALIZED (SELECT * FROM target WHERE is_still),
+edge AS MATERIALIZED (
+  SELECT t.id, x.seq, x.price, x.quantity, x.quote_quantity, x.first_id, x.last_id
+  FROM target t
+  CROSS JOIN LATERAL (VALUES (t.edge, t.a0 - interval '1 microsecond'),
+    (t.b0 - interval '1 microsecond', t.stop)) AS r(after, upto)
+  CROSS JOIN LATERAL (
+    SELECT * FROM exchange_trade x WHERE x.market_id = t.id
+      AND x.executed_at > r.after AND x.executed_at <= r.upto OFFSET 0
+  ) x
 ),
 part AS (
-  SELECT t.id, c.high, c.low, c.base_volume AS base, c.quote_volume AS quote,
+  SELECT c.market_id AS id, c.high, c.low, c.base_volume AS base, c.quote_volume AS quote,
     c.trade_count AS n, c.first_seq, c.last_seq
-  FROM target t
-  CROSS JOIN LATERAL (VALUES
-    ('1m', t.m0, t.f0), ('5m', t.f0, least(t.h0, t.u5)), ('1h', t.h0, t.u60),
-    ('5m', t.u60, t.u5), ('1m', t.u5, t.m1)
-  ) AS r(level, start, stop)
-  JOIN exchange_candle c ON c.market_id = t.id AND c.interval = r.level
-    AND c.open_time >= r.start AND c.open_time < r.stop
+  FROM (SELECT * FROM target WHERE NOT is_still LIMIT 1) t
+  CROSS JOIN LATERAL (VALUES {_ranges()}) AS r(level, start, stop)
+  CROSS JOIN LATERAL (
+    SELECT * FROM exchange_candle c
+    WHERE c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop OFFSET 0
+  ) c
+  WHERE NOT EXISTS (SELECT FROM still WHERE still.id = c.market_id)
   UNION ALL
-  SELECT t.id, x.price, x.price, x.quantity, x.quote_quantity, x.last_id - x.first_id + 1,
-    x.seq, x.seq
-  FROM target t
-  CROSS JOIN LATERAL (VALUES (t.edge, t.m0 - interval '1 microsecond'),
-    (t.m1 - interval '1 microsecond', t.stop)) AS r(after, upto)
-  JOIN exchange_trade x ON x.market_id = t.id
-    AND x.executed_at > r.after AND x.executed_at <= r.upto
+  SELECT t.id, c.high, c.low, c.base_volume, c.quote_volume, c.trade_count, c.first_seq, c.last_seq
+  FROM still t
+  CROSS JOIN LATERAL (VALUES {_ranges()}) AS r(level, start, stop)
+  CROSS JOIN LATERAL (
+    SELECT * FROM exchange_candle c WHERE c.market_id = t.id
+      AND c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop OFFSET 0
+  ) c
+  UNION ALL
+  SELECT id, price, price, quantity, quote_quantity, last_id - first_id + 1, seq, seq FROM edge
 ),
 total AS (
   SELECT id, max(high) AS high, min(low) AS low, sum(base) AS base, sum(quote) AS quote,
@@ -63,15 +107,21 @@ total AS (
 ),
 fresh AS (
   SELECT t.id, t.edge, t.stop, t.now, previous.price AS previous,
-    coalesce(first.price, previous.price) AS open, coalesce(s.high, previous.price) AS high,
-    coalesce(s.low, previous.price) AS low, coalesce(last.price, previous.price) AS last,
-    coalesce(last.quantity, previous.quantity) AS last_quantity,
+    coalesce(e.price, first.price, previous.price) AS open,
+    coalesce(s.high, previous.price) AS high, coalesce(s.low, previous.price) AS low,
+    coalesce(f.price, last.price, previous.price) AS last,
+    coalesce(f.quantity, last.quantity, previous.quantity) AS last_quantity,
     coalesce(s.base, 0) AS base, coalesce(s.quote, 0) AS quote, coalesce(s.n, 0) AS n,
-    first.first_id, last.last_id
+    coalesce(e.first_id, first.first_id) AS first_id,
+    coalesce(f.last_id, last.last_id) AS last_id
   FROM target t
   LEFT JOIN total s ON s.id = t.id
-  LEFT JOIN exchange_trade first ON first.market_id = t.id AND first.seq = s.first_seq
-  LEFT JOIN exchange_trade last ON last.market_id = t.id AND last.seq = s.last_seq
+  LEFT JOIN edge e ON e.id = t.id AND e.seq = s.first_seq
+  LEFT JOIN edge f ON f.id = t.id AND f.seq = s.last_seq
+  LEFT JOIN exchange_trade first ON first.market_id = t.id
+    AND first.seq = CASE WHEN e.id IS NULL THEN s.first_seq END
+  LEFT JOIN exchange_trade last ON last.market_id = t.id
+    AND last.seq = CASE WHEN f.id IS NULL THEN s.last_seq END
   LEFT JOIN LATERAL (
     SELECT p.price, p.quantity FROM exchange_trade p
     WHERE p.market_id = t.id AND p.executed_at <= t.edge
@@ -96,7 +146,7 @@ ON CONFLICT (market_id) DO UPDATE SET
     (excluded.open, excluded.high, excluded.low, excluded.last, excluded.last_quantity,
     excluded.previous_close, excluded.base_volume, excluded.quote_volume, excluded.trade_count,
     excluded.first_id, excluded.last_id))::int
-"""
+"""  # noqa: S608 - constants only
 
 
 def update() -> int:
