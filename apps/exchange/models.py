@@ -117,7 +117,7 @@ class Market(models.Model):
 class Trade(models.Model):
     """A trade, or an aggregate of fills of one order at one price (then `last_id` > `first_id`)."""
 
-    market = models.ForeignKey(Market, models.PROTECT, related_name="trades")
+    market = models.ForeignKey(Market, models.PROTECT, related_name="trades", db_index=False)
     seq = models.BigIntegerField()
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField()
@@ -140,7 +140,7 @@ class Trade(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["market", "executed_at"], name="trade_by_time")
+            models.Index(fields=["market", "executed_at", "seq"], name="trade_by_time")
         ]
 
     def __str__(self) -> str:
@@ -150,7 +150,7 @@ class Trade(models.Model):
 class Candle(models.Model):
     """A bar with trades. Bars above 1m are stored once their interval has closed."""
 
-    market = models.ForeignKey(Market, models.PROTECT, related_name="candles")
+    market = models.ForeignKey(Market, models.PROTECT, related_name="candles", db_index=False)
     interval = models.TextField(choices=[(i.value, i.value) for i in Interval])
     open_time = models.DateTimeField()
     open = amount()
