@@ -39,16 +39,21 @@ def take_lock(home: Path) -> IO[str]:
     """The home's lock, held until the file is closed or this process dies in any way."""
     run = home / "run"
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (run / "up.lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        pid = file.read().strip() or "unknown"
-        file.close()
-        raise AlreadyRunningError(
-            f"MoonX is already running in {home} (pid {pid}): stop it, or set another MOONX_HOME."
-        ) from None
+    while True:
+        file = (run / "up.lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            file.close()
+            raise AlreadyRunningError(
+                f"MoonX is already running in {home} (pid {pid}): stop it, or set another "
+                "MOONX_HOME."
+            ) from None
+        if _is_the_file(file, run / "up.lock"):
+            break
+        file.close()  # the former holder removed it between our opening and locking it
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
@@ -59,6 +64,13 @@ def release_lock(home: Path, lock: IO[str]) -> None:
     """Gives the home free and leaves no lock file."""
     (home / "run" / "up.lock").unlink(missing_ok=True)
     lock.close()
+
+
+def _is_the_file(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 class RunFile:

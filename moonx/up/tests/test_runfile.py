@@ -1,11 +1,13 @@
 """Locks and orphans of a home."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from moonx.up.beside import STORES, running_environment, use_running_stack
 from moonx.up.errors import AlreadyRunningError
 from moonx.up.runfile import RunFile, release_lock, take_lock
 
@@ -26,6 +28,21 @@ def test_a_second_lock_of_a_home_names_the_holder(tmp_path: Path) -> None:
     release_lock(tmp_path, lock)
     release_lock(tmp_path, take_lock(tmp_path))
     assert not (tmp_path / "run" / "up.lock").exists()
+
+
+def test_commands_beside_take_the_servers_of_a_running_stack_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in STORES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MOONX_HOME", str(tmp_path))
+    lock = take_lock(tmp_path)
+    running_environment(tmp_path).write_text(json.dumps({"CACHE_URL": "redis://there"}))
+    use_running_stack()
+    assert os.environ.pop("CACHE_URL") == "redis://there"
+    lock.close()  # as a kill does
+    use_running_stack()
+    assert "CACHE_URL" not in os.environ
 
 
 def test_orphans_of_a_killed_run_are_ended(tmp_path: Path) -> None:
