@@ -1,0 +1,137 @@
+"""The beat table and how it is installed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from moonx import schedule
+from moonx.celery import app
+from moonx.schedule import SCHEDULE, Entry
+from moonx.settings.env import QUEUES
+
+# What operators know from the former services: entry, pace, queue.
+TABLE = {
+    "exchange.update_tickers": ("every 5 s", "tickers"),
+    "exchange.close_candles_1m": ("at * * * * * UTC", "candles"),
+    "exchange.close_candles_5m": ("at */5 * * * * UTC", "candles"),
+    "exchange.close_candles_15m": ("at */15 * * * * UTC", "candles"),
+    "exchange.close_candles_30m": ("at */30 * * * * UTC", "candles"),
+    "exchange.close_candles_1h": ("at 0 * * * * UTC", "candles"),
+    "exchange.close_candles_4h": ("at 0 */4 * * * UTC", "candles"),
+    "exchange.close_candles_1d": ("at 0 0 * * * UTC", "candles"),
+    "exchange.close_candles_1w": ("at 0 0 * * 1 UTC", "candles"),
+    "exchange.close_candles_1M": ("at 0 0 1 * * UTC", "candles"),
+    "realtime.check_heartbeats": ("every 30 s", "stats"),
+    "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
+}
+
+by_task = pytest.mark.parametrize("entry", SCHEDULE, ids=lambda entry: entry.task)
+
+
+def test_the_schedule_equals_the_published_table() -> None:
+    assert {entry.task: (str(entry.when), entry.queue) for entry in SCHEDULE} == TABLE
+
+
+@by_task
+def test_an_entry_names_a_registered_task(entry: Entry) -> None:
+    app.loader.import_default_modules()
+    assert entry.task in app.tasks
+
+
+def test_every_task_of_ours_has_an_entry() -> None:
+    app.loader.import_default_modules()
+    ours = {name for name in app.tasks if not name.startswith(("celery.", "test."))}
+    assert ours - set(schedule.known_tasks()) == set()
+
+
+@by_task
+def test_an_entry_names_a_known_queue(entry: Entry) -> None:
+    assert entry.queue in QUEUES
+
+
+@pytest.mark.django_db
+@by_task
+def test_a_message_expires_within_its_period_whenever_it_is_sent(entry: Entry) -> None:
+    schedule.install()
+    row = PeriodicTask.objects.get(name=entry.task)
+    for month in range(1, 13):
+        period = schedule.period_of(row, now=datetime(2026, month, 1, 12, tzinfo=UTC))
+        assert 0 < (row.expire_seconds or 0) <= period.total_seconds()
+
+
+@by_task
+def test_a_run_ends_before_another_worker_could_take_its_message(entry: Entry) -> None:
+    app.loader.import_default_modules()
+    visible_again_s = app.conf.broker_transport_options["visibility_timeout"]
+    assert app.tasks[entry.task].time_limit < visible_again_s / 2
+
+
+@pytest.mark.django_db
+def test_installing_creates_every_entry_once() -> None:
+    assert schedule.install().created == [entry.task for entry in SCHEDULE]
+    assert schedule.install() == schedule.Installed(created=[], disabled=[])
+    assert PeriodicTask.objects.count() == len(SCHEDULE)
+    assert list(schedule.differences()) == []
+
+
+@pytest.mark.django_db
+def test_installing_keeps_what_operators_changed() -> None:
+    schedule.install()
+    slower = IntervalSchedule.objects.create(every=20, period=IntervalSchedule.SECONDS)
+    row = PeriodicTask.objects.get(name="exchange.update_tickers")
+    row.interval, row.queue, row.expire_seconds, row.enabled = slower, "candles", 11, False
+    row.description = "slower while we measure"
+    row.save()
+
+    schedule.install()
+
+    row.refresh_from_db()
+    assert row.interval == slower
+    assert (row.queue, row.expire_seconds, row.enabled) == ("candles", 11, False)
+    assert row.description == "slower while we measure"
+
+
+@pytest.mark.django_db
+def test_an_entry_gone_from_the_code_is_disabled_and_not_deleted() -> None:
+    old = PeriodicTask.objects.create(
+        name="exchange.forgotten",
+        task="exchange.forgotten",
+        interval=IntervalSchedule.objects.create(every=9, period=IntervalSchedule.SECONDS),
+    )
+    assert schedule.install().disabled == ["exchange.forgotten"]
+    old.refresh_from_db()
+    assert old.enabled is False
+
+
+@pytest.mark.django_db
+def test_a_second_entry_for_a_known_task_stays_enabled() -> None:
+    extra = PeriodicTask.objects.create(
+        name="tickers at night",
+        task="exchange.update_tickers",
+        crontab=CrontabSchedule.objects.create(minute="0", hour="3"),
+    )
+    assert schedule.install().disabled == []
+    extra.refresh_from_db()
+    assert extra.enabled is True
+
+
+@pytest.mark.django_db
+def test_what_runs_differently_from_the_table_is_told() -> None:
+    schedule.install()
+    PeriodicTask.objects.filter(name="exchange.close_candles_1d").delete()
+    PeriodicTask.objects.filter(name="exchange.close_candles_1h").update(enabled=False)
+    fast = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.filter(name="exchange.update_tickers").update(interval=fast)
+    assert sorted(schedule.differences()) == [
+        "exchange.close_candles_1d is missing",
+        "exchange.close_candles_1h is disabled",
+        "exchange.update_tickers runs every second on tickers, by default every 5 s",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_period_is_the_gap_between_the_next_two_runs() -> None:
+    monthly = PeriodicTask(crontab=CrontabSchedule(minute="0", hour="0", day_of_month="1"))
+    february = datetime(2026, 1, 20, tzinfo=UTC)
+    assert schedule.period_of(monthly, now=february) == timedelta(days=28)
