@@ -15,7 +15,7 @@ from moonx.roles import command_for
 from moonx.schedule import known_tasks
 from moonx.settings import env
 from moonx.settings.env import QUEUES, Env
-from moonx.version import CHANGELOG, version
+from moonx.core.version import CHANGELOG, version
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [

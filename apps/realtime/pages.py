@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from moonx.version import version
+from moonx.core.version import version
 
 # Heights of the chart's skeleton, in the steps that its style sheet knows.
 SKELETON = [2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 6, 5, 6, 5, 6]

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-CHANGELOG = Path(__file__).resolve().parent.parent / "CHANGELOG.md"
+CHANGELOG = Path(__file__).resolve().parent.parent.parent / "CHANGELOG.md"
 HEADING = re.compile(r"^## (\d+\.\d+\.\d+)", re.MULTILINE)
 
 
