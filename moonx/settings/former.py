@@ -44,6 +44,16 @@ IGNORED = {
     "KAFKA_SASL_USERNAME": "part of EVENT_BUS_URL",
     "KAFKA_SASL_PASSWORD": "part of EVENT_BUS_URL",
     "KAFKA_SSL": "part of EVENT_BUS_URL",
+    "KAFKA_RETRY_INITIAL_DELAY": "the bus tries again by itself, from the last position it sent",
+    "KAFKA_RETRY_MAX_DELAY": "the bus tries again by itself, from the last position it sent",
+    "KAFKA_RETRY_RETRIES": "the bus never gives up: it goes on from the last position it sent",
+    "KAFKA_PRODUCER_MAX_IN_FLIGHT": "events are sent in the order of their positions",
+    "KAFKA_PRODUCER_IDEMPOTENT": "an event sent twice carries the same id: readers drop the second",
+    "KAFKA_PRODUCER_TRANSACTION_TIMEOUT": "an event is stored with its fact, not by the bus",
+    "KAFKA_CONSUMER_FETCH_MAX_BYTES": "nothing is fetched in batches of bytes",
+    "KAFKA_CONSUMER_MAX_PARTITION_FETCH_BYTES": "nothing is fetched in batches of bytes",
+    "BINANCE_API_SECRET": "public prices need no signature",
+    "DEXSCREENER_API_KEY": "that interface has no keys",
     "WS_HEARTBEAT_INTERVAL": "set WS_PING_INTERVAL",
 }
 
