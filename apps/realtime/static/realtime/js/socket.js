@@ -26,6 +26,7 @@ export class Socket {
   #lives = 0;
   #timers = new Map();
   #number = 0;
+  #asked = new Map(); // id of a request → channel
 
   constructor({ url, onState, onMessage, onGap, onSubscribed, onError }) {
     Object.assign(this, { url, onState, onMessage, onGap, onSubscribed, onError, state: "connecting" });
@@ -49,6 +50,7 @@ export class Socket {
   open() {
     this.#clearTimers();
     this.#sequences.clear();
+    this.#asked.clear();
     this.#set({ state: "connecting" });
     const socket = new WebSocket(this.url);
     this.#socket = socket;
@@ -86,6 +88,21 @@ export class Socket {
   ponged() {
     this.#clear("pong");
     this.#after("ping", PING_MS, () => this.#ping());
+  }
+
+  /** A refusal that names a time is for later, any other is final. */
+  refused({ replyTo, data }) {
+    const channel = this.#asked.get(replyTo);
+    this.#asked.delete(replyTo);
+    if (!channel || !data.retryAfter) return this.onError(data);
+    this.#after(`again ${channel}`, data.retryAfter * 1000, () => {
+      if (this.#wanted.has(channel)) this.#send("subscribe", { channel });
+    });
+  }
+
+  begun({ replyTo, data }) {
+    this.#asked.delete(replyTo);
+    this.onSubscribed(data.channel);
   }
 
   /** The server could not continue a channel: what follows is a snapshot of it. */
@@ -128,6 +145,7 @@ export class Socket {
   #send(type, data) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     const id = `${type}_${++this.#number}`;
+    if (type === "subscribe") this.#asked.set(id, data.channel);
     this.#socket.send(JSON.stringify({ id, type, timestamp: Date.now(), data }));
   }
 
@@ -175,9 +193,9 @@ const HANDLERS = {
   resync: (socket, message) => socket.restarted(message),
   auth_required: (socket) => socket.greeted(),
   pong: (socket) => socket.ponged(),
-  error: (socket, message) => socket.onError(message.data ?? {}),
+  error: (socket, message) => socket.refused(message),
   auth_failed: (socket, message) => socket.onError(message.data ?? {}),
   auth_success: nothing,
-  subscribed: (socket, message) => socket.onSubscribed(message.data?.channel),
+  subscribed: (socket, message) => socket.begun(message),
   unsubscribed: nothing,
 };
