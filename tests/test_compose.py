@@ -240,11 +240,10 @@ def test_the_page_finds_its_static_files_in_the_image(deployment: Deployment) ->
 @pytest.mark.lifecycle
 @pytest.mark.xdist_group("compose")
 def test_a_dead_service_is_reported_by_its_probe(deployment: Deployment) -> None:
-    relay = deployment.processes["relay"]
-    os.killpg(relay.pid, signal.SIGKILL)
-    relay.wait()
-    probe = deployment.services["relay"].probe[1:]
-    said = deployment.run("relay", probe)
+    flower = deployment.processes["flower"]
+    os.killpg(flower.pid, signal.SIGKILL)
+    flower.wait()
+    said = deployment.run("flower", deployment.services["flower"].probe[1:])
     assert said.returncode != 0
     assert (said.stdout + said.stderr).count("\n") == 1, "one line says why"
 

@@ -11,11 +11,11 @@ from django.test import Client
 from django.urls import Resolver404, resolve
 
 from moonx.core import topics
+from moonx.core.version import CHANGELOG, version
 from moonx.roles import command_for
 from moonx.schedule import known_tasks
 from moonx.settings import env
 from moonx.settings.env import QUEUES, Env
-from moonx.core.version import CHANGELOG, version
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
