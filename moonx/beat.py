@@ -15,6 +15,7 @@ log = logs.get("moonx.beat")
 class Scheduler(DatabaseScheduler):
     """The database scheduler, never busy for more than a few seconds between two ticks."""
 
+    sync_every = 10  # seconds between notes of what was sent; Celery's own are 3 minutes apart
     _pulse: Pulse | None = None
 
     def setup_schedule(self) -> None:

@@ -12,6 +12,9 @@ from moonx.core import locks
 from moonx.core.locks import Lock
 
 SHORTEST_MONTH = timedelta(days=28)
+# Beat notes what it sent every ten seconds; only what is missing for longer is late.
+GRACE = timedelta(seconds=30)
+CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,7 @@ class At:
 
     @property
     def fields(self) -> dict[str, str]:
-        return {
-            "minute": self.minute,
-            "hour": self.hour,
-            "day_of_month": self.day_of_month,
-            "month_of_year": self.month_of_year,
-            "day_of_week": self.day_of_week,
-        }
+        return {name: getattr(self, name) for name in CRON_FIELDS}
 
     def row(self) -> dict[str, CrontabSchedule]:
         """The row of beat's table that says so."""
@@ -177,6 +174,28 @@ def _disable_unknown() -> list[str]:
     return names
 
 
+def overdue() -> list[PeriodicTask]:
+    """The enabled entries that beat should have sent a while ago."""
+    rows = PeriodicTask.objects.filter(enabled=True).select_related("interval", "crontab")
+    return [row for row in rows.order_by("name") if is_overdue(row)]
+
+
+def is_overdue(row: PeriodicTask) -> bool:
+    """Whether beat should have sent the enabled entry's message over half a minute ago."""
+    last = row.last_run_at or row.date_changed
+    return bool(row.schedule.remaining_estimate(last) < -GRACE)
+
+
+def describe(row: PeriodicTask) -> str:
+    """When a row runs, in the words of the table."""
+    if row.interval is not None:
+        return f"every {period_of(row).total_seconds():g} s"
+    if row.crontab is not None:
+        fields = " ".join(getattr(row.crontab, name) for name in CRON_FIELDS)
+        return f"at {fields} {row.crontab.timezone}"
+    return "never"
+
+
 def differences() -> Iterator[str]:
     """A sentence for each entry that operators run differently from the table."""
     rows = {row.name: row for row in PeriodicTask.objects.select_related("interval", "crontab")}
@@ -187,7 +206,10 @@ def differences() -> Iterator[str]:
         elif not row.enabled:
             yield f"{entry.task} is disabled"
         elif not _agrees(row, entry):
-            yield f"{entry.task} runs {row.scheduler} on {row.queue}, by default {entry.when}"
+            yield (
+                f"{entry.task} runs {describe(row)} on {row.queue}, "
+                f"by default {entry.when} on {entry.queue}"
+            )
 
 
 def _agrees(row: PeriodicTask, entry: Entry) -> bool:
@@ -208,10 +230,7 @@ def period_of(row: PeriodicTask, *, now: datetime | None = None) -> timedelta:
         return every
     if row.crontab is None:
         return timedelta(0)
-    fields = {
-        name: getattr(row.crontab, name)
-        for name in ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-    }
+    fields = {name: getattr(row.crontab, name) for name in CRON_FIELDS}
     moment = now or datetime.now(UTC)
     first = _next(fields, moment)
     return _next(fields, first) - first

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from moonx.settings import env
+from moonx.settings.console import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 ENV = env.load()
@@ -27,7 +28,9 @@ USE_I18N = False
 
 INSTALLED_APPS = [
     "moonx.core",
+    "moonx.admin",
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,7 +47,6 @@ INSTALLED_APPS = [
     "apps.realtime",
     "apps.stats",
     "apps.sync",
-    "moonx.admin",
     "moonx.up",
 ]
 
@@ -160,8 +162,6 @@ CELERY_BROKER_URL = ENV.broker_dsn()
 CELERY_BEAT_SCHEDULER = "moonx.beat:Scheduler"
 # Celery ignores CONN_MAX_AGE; this keeps a connection for so many tasks (its own setting).
 CELERY_DB_REUSE_MAX = None if ENV.moonx_role in POOLED_ROLES else 500
-
-UNFOLD: dict[str, Any] = {"SITE_TITLE": "MoonX", "SITE_HEADER": "MoonX"}
 
 LOGGING_CONFIG = "moonx.core.logs.configure"
 LOGGING = {"level": ENV.log_level, "service": os.environ.get("MOONX_SERVICE", ENV.moonx_role)}

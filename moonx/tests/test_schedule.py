@@ -126,7 +126,7 @@ def test_what_runs_differently_from_the_table_is_told() -> None:
     assert sorted(schedule.differences()) == [
         "exchange.close_candles_1d is missing",
         "exchange.close_candles_1h is disabled",
-        "exchange.update_tickers runs every second on tickers, by default every 5 s",
+        "exchange.update_tickers runs every 1 s on tickers, by default every 5 s on tickers",
     ]
 
 

@@ -1,0 +1,140 @@
+"""The admin's first page: what needs a human now, and where to look."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.timesince import timesince
+
+from apps.exchange import freshness
+from apps.exchange.models import Ticker
+from moonx import schedule
+from moonx.core import clock, money, presence
+from moonx.core.models import Cursor, Heartbeat, OutboxEvent
+
+# More than a relay leaves behind between two looks.
+BACKLOG = 1_000
+BACKLOG_AGE = timedelta(seconds=10)
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One question that an operator asks first; `link` leads to the rows behind the answer."""
+
+    title: str
+    figure: str
+    sentence: str
+    link: str
+    is_fine: bool
+
+
+def fill(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Adds to the context of the admin's first page what its template shows."""
+    now = clock.db_now()
+    context["cards"] = cards(now=now)
+    context["processes"] = _processes(now=now)
+    context["markets"] = _markets()
+    return context
+
+
+def cards(*, now: datetime) -> list[Card]:
+    """The questions in the order of their urgency."""
+    return [_silent(), _late(), _waiting(now=now), _unclosed(now=now)]
+
+
+def _silent() -> Card:
+    rows = presence.silent()
+    return Card(
+        title="Silent processes",
+        figure=str(len(rows)),
+        sentence=_names(row.role for row in rows) or "Every process reports.",
+        link=_list("core_heartbeat", "state=silent" if rows else ""),
+        is_fine=not rows,
+    )
+
+
+def _late() -> Card:
+    rows = schedule.overdue()
+    return Card(
+        title="Late tasks",
+        figure=str(len(rows)),
+        sentence=_names(row.name for row in rows) or "Beat sends everything on time.",
+        link=_list("django_celery_beat_periodictask", "state=late" if rows else ""),
+        is_fine=not rows,
+    )
+
+
+def _waiting(*, now: datetime) -> Card:
+    count = OutboxEvent.objects.order_by()[: BACKLOG + 1].count()
+    oldest = OutboxEvent.objects.order_by("id").values_list("created_at", flat=True).first()
+    is_old = oldest is not None and now - oldest > BACKLOG_AGE
+    position = Cursor.objects.filter(name="relay").values_list("position", flat=True).first() or 0
+    return Card(
+        title="Events waiting",
+        figure=f"{BACKLOG:,}+" if count > BACKLOG else str(count),
+        sentence=f"The oldest for {timesince(oldest, now)}: is the relay running?"
+        if is_old and oldest
+        else f"Published up to position {position:,}.",
+        link=_list("core_outboxevent"),
+        is_fine=count <= BACKLOG and not is_old,
+    )
+
+
+def _unclosed(*, now: datetime) -> Card:
+    intervals, tickers = freshness.unclosed(now=now), freshness.stale_tickers(now=now)
+    late = [*intervals, *(f"ticker {symbol}" for symbol in tickers)]
+    return Card(
+        title="Stale market data",
+        figure=str(len(late)),
+        sentence=_names(late) or "Candles are closed, tickers are fresh.",
+        link=_list("exchange_candlewatermark" if intervals else "exchange_ticker"),
+        is_fine=not late,
+    )
+
+
+def _names(names: Any) -> str:
+    every = [str(name) for name in names]
+    more = f" and {len(every) - 3} more" if len(every) > 3 else ""
+    return ", ".join(every[:3]) + more
+
+
+def _list(model: str, query: str = "") -> str:
+    address = reverse(f"admin:{model}_changelist")
+    return f"{address}?{query}" if query else address
+
+
+def _processes(*, now: datetime) -> dict[str, Any]:
+    rows = Heartbeat.objects.order_by("role", "host")[:SHOWN]
+    return {
+        "headers": ["Role", "Host", "Reported", "Memory", "Up for"],
+        "rows": [
+            [
+                row.role,
+                row.host,
+                f"{(now - row.beat_at).total_seconds():.0f} s ago",
+                f"{row.stats.get('rssBytes', 0) / 2**20:.0f} MiB",
+                timesince(row.started_at, now),
+            ]
+            for row in rows
+        ],
+    }
+
+
+def _markets() -> dict[str, Any]:
+    rows = Ticker.objects.select_related("market").order_by("-trade_count")[:SHOWN]
+    return {
+        "headers": ["Market", "Status", "Last", "Trades in 24 h", "Volume in 24 h"],
+        "rows": [
+            [
+                row.market.symbol,
+                row.market.status,
+                "—" if row.last is None else money.plain(row.last),
+                f"{row.trade_count:,}",
+                money.plain(row.base_volume),
+            ]
+            for row in rows
+        ],
+    }

@@ -1,0 +1,71 @@
+"""The admin's looks and its sidebar."""
+
+from typing import Any
+
+from django.urls import reverse_lazy
+
+
+def _item(title: str, icon: str, view: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{view}")}
+
+
+def _list(title: str, icon: str, model: str) -> dict[str, Any]:
+    return _item(title, icon, f"{model}_changelist")
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "MoonX",
+    "SITE_HEADER": "MoonX",
+    "SITE_SUBHEADER": "Operations",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "moonx.admin.dashboard.fill",
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {"items": [_item("Overview", "dashboard", "index")]},
+            {
+                "title": "Market data",
+                "separator": True,
+                "items": [
+                    _list("Markets", "storefront", "exchange_market"),
+                    _list("Assets", "toll", "exchange_asset"),
+                    _list("Tickers", "monitoring", "exchange_ticker"),
+                    _list("Trades", "swap_horiz", "exchange_trade"),
+                    _list("Candles", "candlestick_chart", "exchange_candle"),
+                    _list("Closing of candles", "schedule", "exchange_candlewatermark"),
+                ],
+            },
+            {
+                "title": "Work",
+                "separator": True,
+                "items": [
+                    _list("Schedule", "event_repeat", "django_celery_beat_periodictask"),
+                    _list("Intervals", "timer", "django_celery_beat_intervalschedule"),
+                    _list("Calendars", "calendar_month", "django_celery_beat_crontabschedule"),
+                    _list("Processes", "ecg_heart", "core_heartbeat"),
+                ],
+            },
+            {
+                "title": "Events",
+                "separator": True,
+                "items": [
+                    _list("Published", "stream", "core_publishedevent"),
+                    _list("Waiting", "outbox", "core_outboxevent"),
+                    _list("Positions", "flag", "core_cursor"),
+                ],
+            },
+            {
+                "title": "People",
+                "separator": True,
+                "items": [
+                    _list("Users", "person", "auth_user"),
+                    _list("Groups", "group", "auth_group"),
+                    _list("Failed sign-ins", "lock_clock", "axes_accessattempt"),
+                    _list("Sign-ins", "login", "axes_accesslog"),
+                ],
+            },
+        ],
+    },
+}
