@@ -250,6 +250,28 @@ def test_a_dead_service_is_reported_by_its_probe(deployment: Deployment) -> None
 
 @pytest.mark.lifecycle
 @pytest.mark.xdist_group("compose")
+def test_a_dump_restores_into_an_empty_database(deployment: Deployment) -> None:
+    postgres = deployment.stores.postgres
+    dump = deployment.home / "moonx.dump"
+    programs = Path(postgres.service().argv[0]).parent
+    login = {"PGHOST": str(postgres.socket_dir), "PGPASSWORD": postgres.passwords.superuser}
+    superuser = ["--username", SUPERUSER]
+    for command in (
+        ["pg_dump", *superuser, "--format=custom", "--file", str(dump), "moonx"],
+        ["createdb", *superuser, "--owner=moonx_owner", "restored"],
+        ["pg_restore", *superuser, "--exit-on-error", "--dbname=restored", str(dump)],
+    ):
+        subprocess.run([programs / command[0], *command[1:]], env={**BARE, **login}, check=True)
+    restored = postgres.url("moonx_app").replace("/moonx?", "/restored?")
+    with psycopg.connect(restored) as database:
+        assert database.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)
+        database.execute("INSERT INTO core_cursor VALUES ('restored', 0, now())")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            database.execute("TRUNCATE core_cursor")
+
+
+@pytest.mark.lifecycle
+@pytest.mark.xdist_group("compose")
 def test_every_service_ends_within_its_grace(deployment: Deployment) -> None:
     running = {name: found for name, found in deployment.processes.items() if found.poll() is None}
     begun_s = time.monotonic()
