@@ -10,13 +10,12 @@ import psycopg
 from django.conf import settings
 from kombu import Connection, Exchange, Producer
 from kombu.exceptions import KombuError
-from psycopg.rows import class_row
+from psycopg.rows import args_row
 from redis import RedisError
 
 from apps.realtime import measures
 from apps.realtime.sequencer import FIELDS, KEEPALIVE, OPTIONS, Published
 from moonx.core import logs, valkey
-from moonx.core.intervals import to_ms
 from moonx.core.locks import Lock
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def run(*, dsn: str, url: str, stop: threading.Event, moved: threading.Event) ->
 
 def copy_batch(reader: "psycopg.Connection[Any]", producer: Producer) -> int:
     """Publishes the next events and moves the cursor behind them; returns how many."""
-    with reader.cursor(row_factory=class_row(Published)) as cursor:
+    with reader.cursor(row_factory=args_row(Published)) as cursor:
         events = cursor.execute(READ).fetchall()
     for event in events:
         key = routing_key(event.name)
@@ -112,9 +111,9 @@ def _body(event: Published) -> dict[str, Any]:
         "id": event.id,
         "event": event.name,
         "position": event.position,
-        "time": to_ms(event.created_at),
+        "time": event.created_ms,
         "correlationId": event.correlation_id or None,
-        "data": event.payload,
+        "data": json.loads(event.payload_json),
     }
 
 

@@ -11,7 +11,6 @@ from redis import Redis
 
 from apps.realtime.sequencer import Published
 from moonx.core import push, valkey
-from moonx.core.intervals import to_ms
 
 # So many events are sent again after an outage; beyond, fresh snapshots are cheaper for everybody.
 MAX_REPLAY = 100_000
@@ -135,14 +134,14 @@ class Publisher:
 
 
 def _head(event: Published, *, topic: str, now_ms: int) -> str:
-    return push.head(
+    return push.head_of_json(
         frame_id=str(event.id),
         name=event.name,
         channel=topic,
         kind="update",
-        source_ms=to_ms(event.created_at),
+        source_ms=event.created_ms,
         now_ms=now_ms,
-        data=event.payload,
+        data_json=event.payload_json,
         correlation_id=event.correlation_id,
         position=event.position,
     )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from redis import RedisError
@@ -76,21 +77,40 @@ def head(
     position: int | None = None,
 ) -> str:
     """A frame's JSON without its closing brace, so that `seq` can be appended."""
-    frame: dict[str, Any] = {
-        "id": frame_id,
-        "type": name,
-        "timestamp": now_ms,
-        "channel": channel,
-        "kind": kind,
-        "sourceTs": source_ms,
-        "pubTs": now_ms,
-        "data": data,
-    }
-    if correlation_id:
-        frame["correlationId"] = correlation_id
-    if position is not None:
-        frame["position"] = position
-    return json.dumps(frame, separators=(",", ":"), ensure_ascii=False)[:-1]
+    return head_of_json(
+        frame_id=frame_id,
+        name=name,
+        channel=channel,
+        kind=kind,
+        source_ms=source_ms,
+        now_ms=now_ms,
+        data_json=json.dumps(data, separators=(",", ":"), ensure_ascii=False),
+        correlation_id=correlation_id,
+        position=position,
+    )
+
+
+def head_of_json(
+    *,
+    frame_id: str,
+    name: str,
+    channel: str,
+    kind: str,
+    source_ms: int,
+    now_ms: int,
+    data_json: str,
+    correlation_id: str = "",
+    position: int | None = None,
+) -> str:
+    """As `head`, of data that is JSON already."""
+    # Spelled out: this is done for each event, and json.dumps of such a dict takes thrice as long.
+    correlation = f',"correlationId":{quoted(correlation_id)}' if correlation_id else ""
+    place = f',"position":{position}' if position is not None else ""
+    return (
+        f'{{"id":{quoted(frame_id)},"type":{quoted(name)},"timestamp":{now_ms},'
+        f'"channel":{quoted(channel)},"kind":{quoted(kind)},"sourceTs":{source_ms},'
+        f'"pubTs":{now_ms},"data":{data_json}{correlation}{place}'
+    )
 
 
 def publish_states(states: Iterable[State], *, now: datetime) -> int:
