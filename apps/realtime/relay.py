@@ -161,20 +161,23 @@ def run(
     client: Redis,
     stop: threading.Event,
     moved: Callable[[], None] = lambda: None,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Relays until `stop` is set, as the one relay or as a standby that waits for its turn.
 
     Outages of either store are waited out with a growing pause. `moved` is called when events
-    were numbered.
+    were numbered, `alive` at every turn of the loop.
     """
     pause_s = FIRST_PAUSE_S
     waker = Waker(client)
     while not stop.is_set():
+        alive()
         try:
             with Sequencer(dsn) as sequencer:
                 pause_s = FIRST_PAUSE_S
-                if _wait_for_turn(sequencer, stop):
-                    _serve(sequencer, Relay(sequencer, Publisher(client)), waker, stop, moved)
+                if _wait_for_turn(sequencer, stop, alive):
+                    relay = Relay(sequencer, Publisher(client))
+                    _serve(sequencer, relay, waker, stop=stop, moved=moved, alive=alive)
         except psycopg.Error as error:
             measures.relay_errors.inc()
             log.warning("database failed", error=str(error).strip()[:200], pause_s=pause_s)
@@ -182,9 +185,10 @@ def run(
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def _wait_for_turn(sequencer: Sequencer, stop: threading.Event) -> bool:
+def _wait_for_turn(sequencer: Sequencer, stop: threading.Event, alive: Callable[[], None]) -> bool:
     waiting = False
     while not stop.is_set():
+        alive()
         if sequencer.try_lock():
             log.info("this is the relay now", position=sequencer.position())
             return True
@@ -199,11 +203,14 @@ def _serve(
     sequencer: Sequencer,
     relay: Relay,
     waker: Waker,
+    *,
     stop: threading.Event,
     moved: Callable[[], None],
+    alive: Callable[[], None],
 ) -> None:
     roll_at, busy_until = 0.0, 0.0
     while not stop.is_set():
+        alive()
         now = time.monotonic()
         if now >= roll_at:
             sequencer.roll_days()

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from apps.realtime import bus, relay
-from moonx.core import logs, valkey
+from moonx.core import heartbeat, logs, metrics, startup, valkey
 
 log = logs.get("moonx.relay")
 
@@ -18,11 +18,21 @@ class Command(BaseCommand):
 
     def handle(self, **_: Any) -> None:
         """Runs until TERM or INT."""
+        startup.end_if_unsafe("relay")
+        if settings.ENV.metrics_port:
+            metrics.serve(settings.ENV.metrics_port)
+        pulse = heartbeat.start("relay")
         stop, moved = threading.Event(), threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         reader = bus.start(settings.ENV, stop=stop, moved=moved)
-        relay.run(dsn=settings.ENV.direct_dsn(), client=valkey.client(), stop=stop, moved=moved.set)
+        relay.run(
+            dsn=settings.ENV.direct_dsn(),
+            client=valkey.client(),
+            stop=stop,
+            moved=moved.set,
+            alive=pulse.alive,
+        )
         if reader is not None:
             reader.join(timeout=5)
         log.info("relay ended")
