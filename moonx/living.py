@@ -1,7 +1,10 @@
 """What each process does at its start: refuse what is unsafe, serve metrics, beat."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -68,6 +71,8 @@ def beating(application: Application) -> Application:
     if role not in {"web", "ws"}:
         return application
     startup.end_if_unsafe(role)
+    # The server drains on TERM and then raises it again: an orderly end says goodbye.
+    signal.signal(signal.SIGTERM, _leave)
     turning: list[Pulse] = []
 
     async def watched(scope: Any, receive: Any, send: Any) -> None:
@@ -77,6 +82,10 @@ def beating(application: Application) -> Application:
         await application(scope, receive, send)
 
     return watched
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _turn(pulse: Pulse, loop: asyncio.AbstractEventLoop) -> None:

@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.exchange import freshness
 from apps.exchange.models import (
@@ -22,7 +23,7 @@ from apps.exchange.models import (
 )
 from moonx.core import clock, money
 from moonx.core.intervals import Interval
-from moonx.core.staff import ReadOnlyAdmin
+from moonx.core.staff import ReadOnlyAdmin, column
 
 CLOSED = {MarketStatus.HALT, MarketStatus.BREAK}
 STATUS_COLOURS = {
@@ -31,6 +32,7 @@ STATUS_COLOURS = {
     MarketStatus.HALT: "danger",
     MarketStatus.BREAK: "warning",
 }
+ONE_LINE = {models.TextField: {"widget": UnfoldAdminTextInputWidget}}
 INCREMENT_HELP = (
     "Price × quantity must be exact in the quote asset: the decimals of tick and step together may "
     "not exceed its decimals."
@@ -41,6 +43,7 @@ INCREMENT_HELP = (
 class AssetAdmin(ModelAdmin):
     """What is traded and paid with."""
 
+    formfield_overrides = ONE_LINE
     list_display = ("symbol", "name", "decimals")
     search_fields = ("symbol", "name")
 
@@ -86,6 +89,7 @@ class MarketAdmin(ModelAdmin):
     """Pairs and their increments."""
 
     form = MarketForm
+    formfield_overrides = ONE_LINE
     list_display = ("symbol", "state", "base", "quote", "last", "tick", "step", "label")
     list_filter = ("status",)
     list_select_related = ("base", "quote", "ticker")
@@ -108,20 +112,20 @@ class MarketAdmin(ModelAdmin):
             obj.halted_at = clock.db_now()
         super().save_model(request, obj, form, change)
 
-    @display(description="status", ordering="status", label=STATUS_COLOURS)
+    @column(description="status", ordering="status", label=STATUS_COLOURS)
     def state(self, market: Market) -> str:
         return market.status
 
-    @display(description="last price", ordering="ticker__last")
+    @column(description="last price", ordering="ticker__last")
     def last(self, market: Market) -> str:
         ticker = getattr(market, "ticker", None)
         return _plain(ticker.last if ticker else None)
 
-    @display(description="tick")
+    @column(description="tick")
     def tick(self, market: Market) -> str:
         return money.plain(market.tick_size)
 
-    @display(description="step")
+    @column(description="step")
     def step(self, market: Market) -> str:
         return money.plain(market.step_size)
 
@@ -138,16 +142,16 @@ class TradeAdmin(ReadOnlyAdmin):
     search_help_text = "A trade's number within its market."
     ordering = ("-id",)
 
-    @display(label={"buy": "success", "sell": "danger"})
+    @column(label={"buy": "success", "sell": "danger"})
     def side(self, trade: Trade) -> str:
         """The taker's side."""
         return "sell" if trade.is_buyer_maker else "buy"
 
-    @display(description="price")
+    @column(description="price")
     def price_(self, trade: Trade) -> str:
         return money.plain(trade.price)
 
-    @display(description="quantity")
+    @column(description="quantity")
     def quantity_(self, trade: Trade) -> str:
         return money.plain(trade.quantity)
 
@@ -165,23 +169,23 @@ class CandleAdmin(ReadOnlyAdmin):
     list_select_related = ("market",)
     ordering = ("-id",)
 
-    @display(description="open")
+    @column(description="open")
     def open_(self, candle: Candle) -> str:
         return money.plain(candle.open)
 
-    @display(description="high")
+    @column(description="high")
     def high_(self, candle: Candle) -> str:
         return money.plain(candle.high)
 
-    @display(description="low")
+    @column(description="low")
     def low_(self, candle: Candle) -> str:
         return money.plain(candle.low)
 
-    @display(description="close")
+    @column(description="close")
     def close_(self, candle: Candle) -> str:
         return money.plain(candle.close)
 
-    @display(description="volume")
+    @column(description="volume")
     def volume(self, candle: Candle) -> str:
         return money.plain(candle.base_volume)
 
@@ -195,19 +199,19 @@ class TickerAdmin(ReadOnlyAdmin):
     search_fields = ("market__symbol",)
     ordering = ("market__symbol",)
 
-    @display(description="last", ordering="last")
+    @column(description="last", ordering="last")
     def last_(self, ticker: Ticker) -> str:
         return _plain(ticker.last)
 
-    @display(description="high")
+    @column(description="high")
     def high_(self, ticker: Ticker) -> str:
         return _plain(ticker.high)
 
-    @display(description="low")
+    @column(description="low")
     def low_(self, ticker: Ticker) -> str:
         return _plain(ticker.low)
 
-    @display(description="volume", ordering="base_volume")
+    @column(description="volume", ordering="base_volume")
     def volume(self, ticker: Ticker) -> str:
         return money.plain(ticker.base_volume)
 
@@ -219,7 +223,7 @@ class CandleWatermarkAdmin(ReadOnlyAdmin):
     list_display = ("interval", "closed_until", "state")
     ordering = ("closed_until",)
 
-    @display(label={"closed": "success", "behind": "danger"})
+    @column(label={"closed": "success", "behind": "danger"})
     def state(self, mark: CandleWatermark) -> str:
         late = freshness.unclosed(now=clock.db_now())
         return "behind" if Interval(mark.interval) in late else "closed"

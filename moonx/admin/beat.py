@@ -22,11 +22,11 @@ from django_celery_beat.models import (
 )
 from kombu.exceptions import OperationalError
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from moonx import schedule
 from moonx.celery import app
+from moonx.core.staff import button, column
 from moonx.settings.env import QUEUES
 
 assert _beat_admin  # noqa: S101 - imported for its registrations, which are replaced here
@@ -56,7 +56,10 @@ class EntryForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = PeriodicTask
         fields = ("name", "task", "queue", "enabled", "interval", "crontab", "description")
+        labels: ClassVar[dict[str, str]] = {"interval": "Interval", "crontab": "Calendar"}
         help_texts: ClassVar[dict[str, str]] = {
+            "name": "How the admin and the logs call it.",
+            "enabled": "Off: beat does not send it.",
             "interval": "Either this…",
             "crontab": "…or this. All calendars should be UTC.",
             "description": "Why it differs from the default, for whoever comes next.",
@@ -95,7 +98,7 @@ class EntryAdmin(ModelAdmin):
     """The entries of beat. Saving one takes effect within five seconds."""
 
     form = EntryForm
-    list_display = ("name", "state", "runs", "default", "queue", "last_run_at", "total_run_count")
+    list_display = ("name", "state", "runs", "default", "queue_", "last_sent", "times")
     list_filter = (StateFilter, "queue")
     list_select_related = ("interval", "crontab")
     list_fullwidth = True
@@ -116,29 +119,41 @@ class EntryAdmin(ModelAdmin):
         obj.expire_seconds = _expiry_s(obj)
         super().save_model(request, obj, form, change)
 
-    @display(label={"on time": "success", "late": "danger", "off": "warning"})
+    @column(label={"on time": "success", "late": "danger", "off": "warning"})
     def state(self, row: PeriodicTask) -> str:
         if not row.enabled:
             return "off"
         return "late" if schedule.is_overdue(row) else "on time"
 
-    @display(description="runs")
+    @column(description="runs")
     def runs(self, row: PeriodicTask) -> str:
         return schedule.describe(row)
 
-    @display(description="by default")
+    @column(description="by default")
     def default(self, row: PeriodicTask) -> str:
         try:
             return str(schedule.find(row.task).when)
         except KeyError:
             return "—"
 
+    @column(description="queue", ordering="queue")
+    def queue_(self, row: PeriodicTask) -> str:
+        return row.queue or "—"
+
+    @column(description="last sent", ordering="last_run_at")
+    def last_sent(self, row: PeriodicTask) -> str:
+        return f"{row.last_run_at:%Y-%m-%d %H:%M:%S}" if row.last_run_at else "—"
+
+    @column(description="times", ordering="total_run_count")
+    def times(self, row: PeriodicTask) -> int:
+        return int(row.total_run_count)
+
     @admin.action(description="Run now", permissions=["change"])
     def run_selected(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         """Sends each selected task once."""
         self._send(request, queryset)
 
-    @action(description="Run now", url_path="run-now", permissions=["change"])
+    @button("Run now", path="run-now")
     def run_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Sends the task once."""
         self._send(request, PeriodicTask.objects.filter(pk=object_id))

@@ -8,13 +8,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.timesince import timesince
-from unfold.decorators import display
 
 from moonx.core import clock
 from moonx.core.events import Event
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent, PublishedEvent
 from moonx.core.presence import SILENT_AFTER
-from moonx.core.staff import ReadOnlyAdmin
+from moonx.core.staff import ReadOnlyAdmin, column
 
 
 def _names(kind: type[Event]) -> set[str]:
@@ -64,7 +63,7 @@ class PublishedEventAdmin(ReadOnlyAdmin):
     search_help_text = "A position, a key such as market:XRPETH, or a correlation id, in full."
     ordering = ("-position",)
 
-    @display(description="waited")
+    @column(description="waited")
     def delay(self, event: PublishedEvent) -> str:
         """From the commit's row to the relay's."""
         return f"{(event.relayed_at - event.created_at).total_seconds() * 1000:.0f} ms"
@@ -113,19 +112,19 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     list_filter = (StateFilter, "role")
     ordering = ("role", "host")
 
-    @display(label={"living": "success", "silent": "danger"})
+    @column(label={"living": "success", "silent": "danger"})
     def state(self, row: Heartbeat) -> str:
         """Silent after three missed heartbeats."""
         return "living" if clock.db_now() - row.beat_at <= SILENT_AFTER else "silent"
 
-    @display(description="reported", ordering="beat_at")
+    @column(description="reported", ordering="beat_at")
     def reported(self, row: Heartbeat) -> str:
         return f"{(clock.db_now() - row.beat_at).total_seconds():.0f} s ago"
 
-    @display(description="memory")
+    @column(description="memory")
     def memory(self, row: Heartbeat) -> str:
         return f"{row.stats.get('rssBytes', 0) / 2**20:.0f} MiB"
 
-    @display(description="up for", ordering="-started_at")
+    @column(description="up for", ordering="-started_at")
     def uptime(self, row: Heartbeat) -> str:
         return timesince(row.started_at, clock.db_now())

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from moonx.settings import env
-from moonx.settings.console import UNFOLD as UNFOLD
+from moonx.settings.console import UNFOLD  # noqa: F401 - a setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 ENV = env.load()
@@ -19,12 +19,14 @@ CHECK_DURABILITY = True
 SECRET_KEY = ENV.secret_key.get_secret_value()
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
 ROOT_URLCONF = "moonx.urls"
+LOGIN_URL = LOGIN_REDIRECT_URL = "/admin/"
 ASGI_APPLICATION = "moonx.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s"
 
 INSTALLED_APPS = [
     "moonx.core",
