@@ -1,8 +1,11 @@
 """The HTTP interfaces: each app brings its router, here they become documents and paths."""
 
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
 
 from apps.exchange import api as exchange
+from apps.realtime import api as sign_in
 
 VERSION = "1.0.0"
 
@@ -16,3 +19,34 @@ v3 = NinjaAPI(
 )
 v3.add_router("", exchange.router)
 exchange.install(v3)
+
+v1 = NinjaAPI(
+    title="MoonX",
+    version=VERSION,
+    description="Sign-in and what Binance's interface has no place for.",
+    urls_namespace="v1",
+    docs_url=None,
+    openapi_url=None,
+)
+v1.add_router("/auth", sign_in.router)
+sign_in.install(v1)
+
+
+@v1.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Names each field and what is wrong with it; what was sent is not repeated."""
+    faults = [f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors]
+    return _fault(request, status=400, code="badRequest", message="; ".join(faults))
+
+
+@v1.exception_handler(HttpError)
+def _refused(request: HttpRequest, error: HttpError) -> HttpResponse:
+    codes = {400: "badRequest", 404: "notFound", 405: "wrongMethod"}
+    code = codes.get(error.status_code, "refused")
+    return _fault(request, status=error.status_code, code=code, message=str(error))
+
+
+def _fault(request: HttpRequest, *, status: int, code: str, message: str) -> HttpResponse:
+    body = {"code": code, "message": message}
+    response: HttpResponse = v1.create_response(request, body, status=status)
+    return response

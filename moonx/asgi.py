@@ -8,6 +8,14 @@ os.environ.setdefault(
 
 from django.core.asgi import get_asgi_application
 
-from moonx import living
+_http = get_asgi_application()  # sets Django up, which the gateway's imports need
 
-application = living.beating(get_asgi_application())
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
+from apps.realtime.consumers import Gateway  # noqa: E402
+from apps.realtime.gate import Gate  # noqa: E402
+from moonx import living  # noqa: E402
+
+application = living.beating(
+    ProtocolTypeRouter({"http": _http, "websocket": Gate(Gateway.as_asgi())})
+)

@@ -4,9 +4,10 @@ from django.contrib import admin
 from django.urls import path, re_path
 
 from apps.exchange.api import no_such_path
-from apps.realtime import pages
+from apps.realtime import connections, pages
 from moonx import health
-from moonx.api import v3
+from moonx.api import v1, v3
+from moonx.documents import views as documents
 
 handler404 = pages.not_found
 handler500 = pages.failed
@@ -14,11 +15,18 @@ handler500 = pages.failed
 urlpatterns = [
     path("", pages.home),
     path("api/v1/info", pages.info),
+    path("docs", documents.index),
+    path("docs/http", documents.http_page),
+    path("docs/ws", documents.ws_page),
+    path("openapi.json", documents.openapi_json),
+    path("asyncapi.json", documents.asyncapi_json),
     path("admin/", admin.site.urls),
     path("health", health.health),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.metrics_page),
+    path("connections", connections.connections),
+    path("api/v1/", v1.urls),
     path("api/v3/", v3.urls),
     re_path(r"^api/v3(/.*)?$", no_such_path),
 ]

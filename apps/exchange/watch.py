@@ -174,8 +174,19 @@ def register() -> None:
     ]
     for name, arity, check, snapshot in families:
         topics.register(
-            Namespace(name=name, public=True, arity=arity, check=check, snapshot=snapshot)
+            Namespace(
+                name=name,
+                public=True,
+                arity=arity,
+                check=check,
+                snapshot=snapshot,
+                canonical=_ticker_channel if name == "prices" else None,
+            )
         )
+
+
+def _ticker_channel(data: dict[str, Any]) -> str:
+    return f"ticker:{data['symbol']}"
 
 
 def _market(symbol: str) -> Market:

@@ -17,6 +17,7 @@ class Namespace:
 
     `check` raises UnknownTopic for arguments that name nothing. `snapshot` returns what a new
     subscriber must know, as (message type, data) pairs, oldest first; it may query the database.
+    `canonical` names the channel that a datum of an alias belongs to.
     """
 
     name: str
@@ -24,6 +25,11 @@ class Namespace:
     arity: int
     check: Callable[[Sequence[str]], None]
     snapshot: Callable[[Sequence[str]], Snapshot]
+    canonical: Callable[[dict[str, Any]], str] | None = None
+
+    def channel(self, topic: str, data: dict[str, Any]) -> str:
+        """The channel that frames of `data` carry."""
+        return self.canonical(data) if self.canonical else topic
 
 
 _namespaces: dict[str, Namespace] = {}
