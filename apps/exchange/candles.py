@@ -73,6 +73,7 @@ JOIN exchange_trade t ON t.market_id = %(market)s
   AND t.executed_at >= m.start AND t.executed_at < m.start + interval '1 minute'
 GROUP BY m.start
 {REPLACE}
+RETURNING c.open_time, c.revision
 """  # noqa: S608 - constants only
 
 # The children of a bucket are read by time, its open and close by trade sequence.
@@ -118,17 +119,22 @@ def merge_minutes(market: Market, deltas: Mapping[datetime, Bar]) -> None:
 def refold_minutes(market: Market, starts: Sequence[datetime], *, announce: bool) -> int:
     """Builds the given 1m bars again from their trades, and the stored bars above them.
 
-    Returns how many 1m bars changed. `announce` emits `candle.revised` for the closed ones. Locks
-    as for `merge_minutes`.
+    Returns how many 1m bars changed. Emits `candle.revised` for closed bars that stood before and
+    changed; with `announce` for the others too. Locks as for `merge_minutes`.
     """
     with connection.cursor() as cursor:
         cursor.execute(REFOLD_MINUTES, {"market": market.pk, "starts": list(starts)})
-        changed = int(cursor.rowcount)
+        changed: list[tuple[datetime, int]] = cursor.fetchall()
     closed = watermarks()
-    if announce:
-        _announce(market, Interval.M1, [start for start in starts if start < closed[Interval.M1]])
+    told = starts if announce else _revised(changed)
+    _announce(market, Interval.M1, [start for start in told if start < closed[Interval.M1]])
     _refold_parents(market, starts, closed, announce=announce)
-    return changed
+    return len(changed)
+
+
+def _revised(changed: Iterable[tuple[datetime, int]]) -> list[datetime]:
+    """Those of the written bars that replaced another one."""
+    return [start for start, revision in changed if revision > 0]
 
 
 def _revise(
@@ -158,19 +164,21 @@ def _refold_parents(
         buckets = sorted({interval.floor(start) for start in starts})
         stored = [bucket for bucket in buckets if bucket < closed[interval]]
         if stored:
-            _refold(market, interval, stored)
-            if announce:
-                _announce(market, interval, stored)
+            changed = _refold(market, interval, stored)
+            _announce(market, interval, stored if announce else _revised(changed))
 
 
-def _refold(market: Market, interval: Interval, buckets: Sequence[datetime]) -> None:
+def _refold(
+    market: Market, interval: Interval, buckets: Sequence[datetime]
+) -> list[tuple[datetime, int]]:
+    """Builds stored bars again from their children; returns those it wrote, with revisions."""
     sql = (
         f"INSERT INTO exchange_candle AS c {COLUMNS} "
         f"{FOLDED.format(bucket=BUCKET[interval])} "
         "JOIN unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS b(start, stop) "
         "ON k.open_time >= b.start AND k.open_time < b.stop "
         "WHERE k.market_id = %(market)s AND k.interval = %(child)s "
-        f"GROUP BY k.market_id, 3 {REPLACE}"
+        f"GROUP BY k.market_id, 3 {REPLACE} RETURNING c.open_time, c.revision"
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -183,12 +191,17 @@ def _refold(market: Market, interval: Interval, buckets: Sequence[datetime]) -> 
                 "ends": [interval.shift(bucket, 1) for bucket in buckets],
             },
         )
+        written: list[tuple[datetime, int]] = cursor.fetchall()
+    return written
 
 
 def _announce(market: Market, interval: Interval, starts: Iterable[datetime]) -> None:
+    wanted = list(starts)
+    if not wanted:
+        return
     found = _select(
         "c.market_id = %s AND c.interval = %s AND c.open_time = ANY(%s)",
-        [market.pk, interval.value, list(starts)],
+        [market.pk, interval.value, wanted],
     )
     outbox.emit_all(fact(CandleRevised, market, interval, bar) for _, bar in found)
 

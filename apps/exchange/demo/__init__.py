@@ -1,0 +1,1 @@
+"""The demo's markets: a recorded day, and the same day replayed live."""
