@@ -21,7 +21,7 @@ from benchmarks.harness import Bench, Figure, elapsed_ms
 from moonx.core import outbox, push, valkey
 from moonx.core.events import TradeExecuted
 
-FULL_N = 50_000
+FULL_N = 20_000
 KEYS = 100
 ONE_BY_ONE_SHARE = 50  # the peer relays one in so many, and is scaled
 OPEN_S = 4.0
@@ -53,18 +53,27 @@ def run(bench: Bench, *, n: int = FULL_N, open_s: float = OPEN_S) -> None:
     """Relays `n` facts of 100 keys in batches, interleaved with a share of them one by one."""
     facts = _facts()
     peer_n = max(10, n // ONE_BY_ONE_SHARE)
-    with Sequencer(os.environ["DATABASE_URL"]) as sequencer, Listener() as listener:
+    with Sequencer(os.environ["DATABASE_URL"]) as sequencer:
         bench.check(sequencer.try_lock(), "nobody else relays")
         relay = Relay(sequencer, Publisher(valkey.client()))
-        while relay.step():
-            pass
-        relay.step()
+        settle(relay)
+        with Listener() as listener:
+            fill(facts, n)
+            drain(relay, n)
+            check_order(bench, listener, count=n)
         compare(bench, facts, relay, n=n, peer_n=peer_n)
-        check_order(bench, listener)
+    check_events(bench, count=n * (bench.rounds + 1))
     beside_an_open_transaction(bench, facts, open_s=open_s)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM core_outbox")
         bench.check(cursor.fetchone() == (0,), "the outbox is empty")
+
+
+def settle(relay: Relay) -> None:
+    """Relays what is there, and lets the push server know the position."""
+    while relay.step():
+        pass
+    relay.step()
 
 
 def compare(bench: Bench, facts: Facts, relay: Relay, *, n: int, peer_n: int) -> None:
@@ -212,13 +221,26 @@ class Listener:
                 self.frames.append((time.monotonic(), json.loads(message["data"])))
 
 
-def check_order(bench: Bench, listener: Listener) -> None:
+def check_events(bench: Bench, *, count: int) -> None:
+    """The events of all rounds stand under consecutive positions."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(DISTINCT position), max(position) - min(position) + 1 "
+            "FROM (SELECT position FROM core_event ORDER BY position DESC LIMIT %s) latest",
+            [count],
+        )
+        found = cursor.fetchone()
+    bench.check(found == (count,) * 3, f"{count:,} events kept under consecutive positions")
+
+
+def check_order(bench: Bench, listener: Listener, *, count: int) -> None:
     """Positions without hole or double as heard, and each key's facts in the order of its own."""
     listener.settle()
     heard = [frame for _, frame in listener.frames]
     positions = [int(str(frame["position"])) for frame in heard]
     expected = list(range(positions[0], positions[0] + len(positions))) if positions else []
-    bench.check(bool(heard) and positions == expected, f"{len(heard):,} positions without a gap")
+    right = len(heard) == count and positions == expected
+    bench.check(right, f"{len(heard):,} of {count:,} positions heard, without gap or double")
     last: dict[object, int] = {}
     inversions = 0
     for frame in heard:
