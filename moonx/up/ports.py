@@ -11,7 +11,8 @@ FIRST, LAST = 20_000, 32_000
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen there now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As servers do: connections of a server that just ended do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -28,3 +29,10 @@ def find_ports(home: Path, names: list[str]) -> dict[str, int]:
     candidates = (FIRST + (start + step) % span for step in range(span))
     free = (port for port in candidates if is_free(port))
     return {name: next(free) for name in names}
+
+
+def free_port() -> int:
+    """Any port that is free at this moment; for what is started at once and thrown away."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
