@@ -96,7 +96,12 @@ def test_a_database_that_is_away_neither_ends_the_process_nor_the_beating(
             pulse.alive()
             time.sleep(0.03)
         settings.ENV = real
-        assert until(lambda: pulse.alive() or Heartbeat.objects.exists())
+
+        def is_stored() -> bool:
+            pulse.alive()
+            return Heartbeat.objects.exists()
+
+        assert until(is_stored)
         assert ended == []
     finally:
         settings.ENV = real

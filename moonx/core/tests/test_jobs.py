@@ -68,11 +68,11 @@ def until(condition: Callable[[], object], *, timeout_s: float = 15.0) -> bool:
 
 
 def runs(task: str, result: str) -> float:
-    return metrics.task_runs.labels(task, result)._value.get()
+    return float(metrics.task_runs.labels(task, result)._value.get())
 
 
 def skipped(task: str) -> float:
-    return metrics.task_skipped.labels(task)._value.get()
+    return float(metrics.task_skipped.labels(task)._value.get())
 
 
 class Busy:
