@@ -26,7 +26,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = ["moonx.settings.formats"]
 
 INSTALLED_APPS = [
     "moonx.core",
