@@ -14,7 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 # Nobody listens there: no check needs a database, and none may find one by chance.
-NO_SERVERS = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "MOONX_ENV": "test"}
+NO_SERVERS = {
+    "MOONX_ENV": "prod",
+    "SECRET_KEY": "".join(chr(ord("!") + i) for i in range(64)),
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "BROKER_URL": "redis://127.0.0.1:1",
+    "CACHE_URL": "redis://127.0.0.1:1",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +43,8 @@ CHECKS = (
         env=NO_SERVERS,
     ),
     Check(
-        name="Django's own checks",
-        command=[sys.executable, "manage.py", "check", "--fail-level=WARNING"],
+        name="Django's checks for production",
+        command=[sys.executable, "manage.py", "check", "--deploy", "--fail-level=WARNING"],
         env=NO_SERVERS,
     ),
     Check(
