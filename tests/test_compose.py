@@ -175,6 +175,8 @@ def test_only_migrate_knows_the_owner_of_the_schema(services: dict[str, compose.
         name for name, found in services.items() if "DATABASE_OWNER_URL" in found.environment
     ]
     assert knowing == ["migrate"]
+    files = [file["path"] for found in services.values() for file in found.raw.get("env_file", [])]
+    assert ".env" not in files, "it holds the owner's password"
 
 
 def test_the_images_are_what_the_tests_run_on(services: dict[str, compose.Service]) -> None:

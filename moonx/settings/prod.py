@@ -19,7 +19,7 @@ if _faults:
     raise BadSettings("Settings that cannot be used:\n  " + "\n  ".join(_faults))
 
 SECURE_SSL_REDIRECT = False
-# The proxy in front redirects; whether a domain goes into browsers' preload list is its owner's say.
+# The proxy in front redirects; whether browsers preload a domain is for its owner to say.
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 SECURE_HSTS_SECONDS = 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
