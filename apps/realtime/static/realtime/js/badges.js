@@ -12,7 +12,8 @@ const STATUSES = new Map([
 /** The words, most important first. */
 export function words(market) {
   const status = isTrading(market) ? null : STATUSES.get(market.status);
-  return [market.label, status].filter(Boolean);
+  const untraded = market.ticker && market.ticker.last === null ? "no trades yet" : null;
+  return [market.label, status, untraded].filter(Boolean);
 }
 
 export function badges(market) {

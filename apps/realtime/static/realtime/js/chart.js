@@ -156,7 +156,7 @@ function drawLegend() {
   if (!bar) return;
   const price = (value) => cut(value, places());
   const change = percentOf(subtract(bar.close, bar.open), bar.open) ?? "0.00";
-  const shown = { O: price(bar.open), H: price(bar.high), L: price(bar.low), C: price(bar.close), "": percent(change), Vol: compact(bar.volume) };
+  const shown = { O: price(bar.open), H: price(bar.high), L: price(bar.low), C: price(bar.close), "": percent(change), Vol: compact(bar.volume, selected()?.quantityPlaces) };
   const direction = sign(change);
   const tone = direction > 0 ? "up" : direction < 0 ? "down" : "";
   const entries = Object.entries(shown).map(([name, value]) =>

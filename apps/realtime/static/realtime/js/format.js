@@ -79,7 +79,7 @@ export function percentOf(part, whole) {
 const UNITS = ["", "", "M", "B", "T"];
 
 /** A volume short enough for a strip: "1,482.00", "482,193", "48.21M". Never rounded up. */
-export function compact(value) {
+export function compact(value, places = 6) {
   const { negative, whole, decimals } = parts(value);
   if (isZero({ whole, decimals })) return "0";
   const unit = Math.min(Math.floor((whole.length - 1) / 3), UNITS.length - 1);
@@ -89,7 +89,7 @@ export function compact(value) {
     return `${sign}${group(whole.slice(0, at))}.${whole.slice(at, at + 2)}${UNITS[unit]}`;
   }
   if (whole.length > 4) return cut(value, 0);
-  return cut(value, whole === "0" ? 6 : 2);
+  return cut(value, Math.min(places, whole === "0" ? 6 : 2));
 }
 
 /** "3 s", "12 min", "5 h", "2 d": how long ago, in the largest unit that fits. */

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { Bars, ofKline, ofMessage } from "./bars.js";
 import * as chart from "./chart.js";
 import { soon } from "./frame.js";
-import { isTrading, now, selected, selection } from "./state.js";
+import { isTrading, now, pair, selected, selection } from "./state.js";
 
 const FIRST = 500;
 const OLDER = 1000;
@@ -40,7 +40,7 @@ export async function open() {
 
 function showOrExplain() {
   if (bars.size) chart.show(bars);
-  else chart.explain(`${selection.symbol} has not traded yet. Its first trade opens the first bar.`);
+  else chart.explain(`${pair(selected())} has not traded yet. Its first trade opens the first bar.`);
 }
 
 /** Asks again for the newest bars, and takes what was missed; starts over where too much was. */

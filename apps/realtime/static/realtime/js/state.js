@@ -30,6 +30,7 @@ export function takeMarkets(info) {
       base: entry.baseAsset,
       quote: entry.quoteAsset,
       status: entry.status,
+      label: entry.label ?? market.label,
       pricePlaces: placesOf(filters.PRICE_FILTER?.tickSize ?? "0.00000001"),
       quantityPlaces: placesOf(filters.LOT_SIZE?.stepSize ?? "0.00000001"),
     });

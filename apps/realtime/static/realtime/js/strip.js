@@ -38,7 +38,7 @@ function drawTicker(market, ticker) {
   drawLast(market, price(ticker.last));
   put(nodes.high, price(ticker.high));
   put(nodes.low, price(ticker.low));
-  put(nodes.volume, compact(ticker.baseVolume), ticker.baseVolume);
+  put(nodes.volume, compact(ticker.baseVolume, market.quantityPlaces), ticker.baseVolume);
   put(nodes.turnover, compact(ticker.quoteVolume), ticker.quoteVolume);
   put(nodes.trades, cut(String(ticker.tradeCount), 0));
   const change = ticker.changePercent;
@@ -53,8 +53,8 @@ function drawLast(market, price) {
   if (nodes.last.dataset.shown === price && shown === market.symbol) return;
   const flashed = nodes.last.dataset.shown !== price && shown === market.symbol;
   nodes.last.dataset.shown = price;
-  const arrow = direction ? el("span", { class: "arrow", "aria-hidden": "true" }, direction > 0 ? "▲" : "▼") : "";
-  nodes.last.replaceChildren(price, arrow);
+  const arrow = direction ? (direction > 0 ? "▲" : "▼") : "";
+  nodes.last.replaceChildren(price, el("span", { class: "arrow", "aria-hidden": "true" }, arrow));
   tone(nodes.last, direction);
   if (flashed) flash(nodes.last, direction);
 }
