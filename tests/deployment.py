@@ -37,6 +37,11 @@ def free_port() -> int:
     return port
 
 
+def _copies(text: str) -> list[str]:
+    """What each COPY takes from the project."""
+    return re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE)
+
+
 class Image:
     """What deploy/Dockerfile puts into its image, read from it."""
 
@@ -45,16 +50,31 @@ class Image:
         self.ignored = (ROOT / ".dockerignore").read_text().splitlines()
 
     @property
+    def last(self) -> str:
+        """The stage that becomes the image."""
+        return self.text.rpartition("\nFROM ")[2]
+
+    @property
     def copied(self) -> list[str]:
         """What comes from the project into the last stage."""
-        last = self.text.rpartition("\nFROM ")[2]
-        lines = re.findall(r"^COPY (?!--from)(.*) \S+$", last, re.MULTILINE)
-        return [name for line in lines for name in line.split()]
+        return [name for line in _copies(self.last) for name in line.split()]
+
+    @property
+    def needed(self) -> set[str]:
+        """What the build takes from the project, in whatever stage."""
+        return {name for line in _copies(self.text) for name in line.split()}
+
+    @property
+    def fetched(self) -> dict[str, str]:
+        """What comes from npm: from its place below node_modules to its place in the image."""
+        return dict(
+            re.findall(r"^COPY --from=charts /charts/(\S+) (\S+)$", self.last, re.MULTILINE)
+        )
 
     @property
     def variables(self) -> dict[str, str]:
         """The image's own environment, but for its paths."""
-        pairs = re.search(r"^ENV (PATH=.*)$", self.text.rpartition("\nFROM ")[2], re.MULTILINE)
+        pairs = re.search(r"^ENV (PATH=.*)$", self.last, re.MULTILINE)
         assert pairs is not None
         found = dict(pair.split("=", 1) for pair in pairs[1].split())
         return {name: value for name, value in found.items() if name not in {"PATH", "MOONX_HOME"}}
@@ -64,10 +84,13 @@ class Image:
         app.mkdir()
         for name in self.copied:
             if (ROOT / name).is_dir():
-                left_out = shutil.ignore_patterns("__pycache__", "tests")
+                left_out = shutil.ignore_patterns("__pycache__", "tests", "vendor")
                 shutil.copytree(ROOT / name, app / name, ignore=left_out)
             else:
                 shutil.copy(ROOT / name, app)
+        for source, target in self.fetched.items():
+            (app / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, app / target)
         collect = re.search(r"RUN (SECRET_KEY=.* collectstatic --no-input)", self.text)
         assert collect is not None
         env = {**BARE, **self.variables}

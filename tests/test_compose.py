@@ -272,7 +272,7 @@ def refused(postgres: Postgres, user: str, password: str, statement: str) -> boo
 def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
     image = Image()
     seen = {line[1:] for line in image.ignored if line.startswith("!")}
-    assert seen == {*image.copied, "requirements.txt"}
+    assert seen == image.needed
     assert "*" in image.ignored
 
 
