@@ -46,7 +46,7 @@ def _web(env: Env) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "moonx.asgi:application"),
         *("--host", env.moonx_host, "--port", str(env.moonx_port)),
-        *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"),
+        *("--loop", "uvloop", "--http", "httptools", "--ws", "apps.realtime.transport:Protocol"),
         *("--lifespan", "off", "--no-access-log", "--no-server-header", "--log-level", "warning"),
         *(f"--{name}={value}" for name, value in limits.items()),
         *_proxies(env),

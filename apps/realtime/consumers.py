@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from apps.realtime import auth, gate, hub, measures, protocol, registry, signin
+from apps.realtime import auth, gate, hub, measures, protocol, registry, signin, transport
 from apps.realtime.auth import Identity
 from apps.realtime.limits import Strikes, TokenBucket, address_group
 from apps.realtime.outlet import Outlet
@@ -344,6 +344,9 @@ class Gateway(AsyncWebsocketConsumer):
                 await self.close(int(code), reason)
         except (TimeoutError, OSError) as failure:
             log.info("socket not closed in order", error=type(failure).__name__, code=int(code))
+            abort = self.scope.get("extensions", {}).get(transport.ABORT)
+            if abort is not None:
+                abort()
 
     async def _forget(self) -> None:
         """Frees all that others hold of this socket; a second time it does nothing."""

@@ -30,7 +30,8 @@ def configure() -> Iterator[Configure]:
 @pytest.fixture
 def epoch(clean_valkey: None) -> str:
     """The push server as a relay at position 0 leaves it; returns the epoch."""
-    return Publisher(valkey.client()).begin_epoch(position=0, run="test")
+    publisher = Publisher(valkey.client())
+    return publisher.begin_epoch(position=0, run=publisher.stored().run)
 
 
 @pytest.fixture

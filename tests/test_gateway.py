@@ -1,0 +1,249 @@
+"""The gateway as it is run: a real server, the real relay, real clients."""
+
+import asyncio
+import json
+import os
+import socket as sockets
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from apps.exchange import tickers
+from apps.exchange.models import Asset, Market, TradeSource
+from apps.exchange.trades import NewTrade, record
+from apps.realtime import relay
+from apps.realtime.threads import in_thread
+from moonx.core import clock, logs, push, valkey
+from moonx.core.push import State
+from moonx.roles import LARGEST_FRAME_BYTES, command_for
+
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey", "relaying")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """host:port of a web process, started as its role is."""
+    with sockets.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = settings.ENV.model_copy(update={"moonx_port": port, "moonx_role": "web"})
+    child = subprocess.Popen(
+        command_for("web", env),
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "MOONX_ENV": "test",
+            "MOONX_ROLE": "web",
+            "ANONYMOUS_READ": "true",
+            "RATE_LIMIT_MAX_MESSAGES_PER_MINUTE": "6000",
+        },
+    )
+    try:
+        _wait_until_it_answers(port, child)
+        yield f"127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.wait(timeout=30)
+
+
+@pytest.fixture
+def relaying() -> Iterator[None]:
+    """A relay at work."""
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=relay.run,
+        kwargs={"dsn": settings.ENV.direct_dsn(), "client": valkey.client(), "stop": stop},
+    )
+    thread.start()
+    yield
+    stop.set()
+    thread.join(timeout=10)
+
+
+@pytest.fixture
+def market() -> Market:
+    """XRPETH."""
+    base = Asset.objects.create(symbol="XRP", name="XRP", decimals=6)
+    quote = Asset.objects.create(symbol="ETH", name="Ether", decimals=18)
+    tick = Decimal("0.00000001")
+    return Market.objects.create(
+        symbol="XRPETH", base=base, quote=quote, tick_size=tick, step_size=Decimal(1)
+    )
+
+
+async def test_a_client_of_the_former_service_works_unchanged(server: str, market: Market) -> None:
+    user = await in_thread(
+        lambda: User.objects.create_user("alice", "alice@example.com", "correct horse")
+    )
+    pair = await in_thread(
+        lambda: post(
+            server, "/api/v1/auth/token", {"username": "alice", "password": "correct horse"}
+        )
+    )
+    async with connect(f"ws://{server}/ws") as client:
+        greeting = await hear(client)
+        assert greeting["type"] == "auth_required"
+        assert greeting["data"]["timeout"] == 10_000
+        auth_id = f"auth_{int(time.time() * 1000)}"
+        await say(client, "authenticate", as_id=auth_id, token=pair["access"])
+        success = await hear(client)
+        assert (success["type"], success["data"]["user"]) == (
+            "auth_success",
+            {"id": str(user.pk), "email": "alice@example.com"},
+        )
+        await say(client, "subscribe", as_id="msg_123", channel="prices")
+        assert (await hear(client))["type"] == "subscribed"
+        await in_thread(lambda: trade(market))
+        await in_thread(push_tickers)
+        update = await hear(client)
+        assert (update["type"], update["channel"]) == ("price_update", "ticker:XRPETH")
+        former = {"token", "chainId", "price", "priceUsd", "change24h", "volume24h", "timestamp"}
+        assert former <= update["data"].keys()
+        assert update["data"]["price"] == "0.00150000"
+
+
+async def test_a_frame_names_the_request_that_caused_it(server: str, market: Market) -> None:
+    async with connect(f"ws://{server}/ws") as client:
+        await hear(client)
+        await say(client, "subscribe", channels=["trades:XRPETH", "candles:XRPETH:1m"])
+        assert (await hear(client))["type"] == "subscribed"
+        await in_thread(lambda: trade(market, correlation="request-42"))
+        frames = [await hear(client), await hear(client)]
+    by_type = {frame["type"]: frame for frame in frames}
+    assert by_type["trade.executed"]["correlationId"] == "request-42"
+    assert by_type["candle.updated"]["correlationId"] == "request-42"
+    assert by_type["trade.executed"]["position"] == 1
+
+
+async def test_a_frame_that_is_too_large_closes_with_1009_and_nothing_is_compressed(
+    server: str,
+) -> None:
+    async with connect(f"ws://{server}/ws", compression="deflate") as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+        await client.send("x" * (LARGEST_FRAME_BYTES + 1))
+        assert await close_code(client) == 1009
+
+
+@pytest.mark.parametrize(
+    ("path", "origin", "status"),
+    [("/ws", "http://evil.test", 403), ("/ws?token=x", None, 400), ("/nowhere", None, 404)],
+)
+async def test_what_may_not_open_a_socket_gets_an_http_answer(
+    server: str, path: str, origin: Any, status: int
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"ws://{server}{path}", origin=origin)
+    assert refused.value.response.status_code == status
+    assert json.loads(refused.value.response.body)["message"]
+
+
+async def test_a_page_of_this_server_opens_a_socket(server: str) -> None:
+    async with connect(f"ws://{server}/ws", origin=f"http://{server}") as client:  # type: ignore[arg-type]
+        assert (await hear(client))["type"] == "auth_required"
+
+
+async def test_a_client_that_stops_reading_costs_the_others_nothing(
+    server: str, market: Market
+) -> None:
+    count = 3000
+    stalled = sockets.socket()
+    stalled.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    host, _, port = server.partition(":")
+    stalled.connect((host, int(port)))
+    async with (
+        connect(f"ws://{server}/ws", max_queue=None) as healthy,
+        connect(f"ws://{server}/ws", sock=stalled, max_queue=1) as slow,
+    ):
+        for client in (healthy, slow):
+            await hear(client)
+            await say(client, "subscribe", channel="ticker:XRPETH", snapshot=False)
+            assert (await hear(client))["type"] == "subscribed"
+        await in_thread(lambda: flood(count))
+        seqs = [(await hear(healthy))["seq"] for _ in range(count)]
+        assert seqs == list(range(1, count + 1))
+        # 4200 if the close still got through, else the connection was ended without it.
+        assert await close_code(slow) in {4200, 1006}
+
+
+async def close_code(client: ClientConnection) -> int:
+    """How the connection is closed; what comes before is skipped."""
+    async with asyncio.timeout(30):
+        try:
+            while True:
+                await client.recv()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 1006
+
+
+def flood(count: int) -> None:
+    now, filler = clock.db_now(), "x" * 2000
+    for version in range(1, count + 1):
+        state = State(
+            topic="ticker:XRPETH",
+            name="ticker.updated",
+            version=version,
+            data={"filler": filler},
+            source_time=now,
+        )
+        push.publish_states([state], now=now)
+
+
+def trade(market: Market, *, correlation: str = "") -> None:
+    new = NewTrade(price=Decimal("0.0015"), quantity=Decimal(10), is_buyer_maker=False)
+    with logs.correlated(correlation):
+        record(market, [new], source=TradeSource.MATCHED)
+
+
+def push_tickers() -> None:
+    with transaction.atomic():
+        tickers.update()
+    tickers.push(now=clock.db_now())
+
+
+async def say(client: ClientConnection, kind: str, *, as_id: str = "m", **data: Any) -> None:
+    await client.send(json.dumps({"id": as_id, "type": kind, "timestamp": 0, "data": data}))
+
+
+async def hear(client: ClientConnection) -> dict[str, Any]:
+    """The next message that is not a fresh start: the relay may begin its epoch meanwhile."""
+    async with asyncio.timeout(15):
+        while True:
+            message: dict[str, Any] = json.loads(await client.recv())
+            if message["type"] != "resync":
+                return message
+
+
+def post(server: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"http://{server}{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
+        found: dict[str, Any] = json.loads(answer.read())
+    return found
+
+
+def _wait_until_it_answers(port: int, child: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert child.poll() is None, "the server ended at once"
+        with sockets.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the server never listened")
