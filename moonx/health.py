@@ -197,14 +197,14 @@ async def health(_: HttpRequest) -> JsonResponse:
 
 def socket_numbers() -> dict[str, int]:
     """Sockets and messages of this host's processes, by the names monitors know."""
-    sums = metrics.totals(
-        "moonx_ws_connects_total",
-        "moonx_ws_connections",
-        "moonx_ws_delivered_total",
-        "moonx_ws_messages_in_total",
-    )
-    names = ("totalConnections", "activeConnections", "messagesSent", "messagesReceived")
-    return {name: int(value) for name, value in zip(names, sums.values(), strict=True)}
+    families = list(metrics.registry().collect())
+    numbers = {
+        "totalConnections": metrics.total(families, "moonx_ws_connects_total", result="accepted"),
+        "activeConnections": metrics.total(families, "moonx_ws_connections"),
+        "messagesSent": metrics.total(families, "moonx_ws_delivered_total"),
+        "messagesReceived": metrics.total(families, "moonx_ws_messages_in_total"),
+    }
+    return {name: int(value) for name, value in numbers.items()}
 
 
 @inside_only

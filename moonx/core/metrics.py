@@ -1,7 +1,7 @@
 """Prometheus metrics, right under prefork: processes of one host share a directory."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,6 +14,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     generate_latest,
     multiprocess,
 )
@@ -73,14 +74,14 @@ def exposition() -> bytes:
     return generate_latest(registry())
 
 
-def totals(*names: str) -> dict[str, float]:
-    """The sum over all labels of each named sample; 0 where nobody counted yet."""
-    sums = dict.fromkeys(names, 0.0)
-    for family in registry().collect():
-        for sample in family.samples:
-            if sample.name in sums:
-                sums[sample.name] += sample.value
-    return sums
+def total(families: Iterable[Metric], name: str, **labels: str) -> float:
+    """The sum of a sample over the processes and all labels but the given; 0 where none is."""
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 def serve(port: int) -> None:
