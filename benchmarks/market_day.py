@@ -1,7 +1,7 @@
 """A day of trading in many markets: millions of trades and all bars above them, made by SQL.
 
-The trades span 26 hours of which the last minutes lie ahead of the clock: while a benchmark runs
-they come into the window as live trades would.
+The trades span 26 hours. The last minutes lie ahead of the clock, where that is wanted: while a
+benchmark runs they come into the window as live trades would.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -97,12 +97,19 @@ class Day:
     end: datetime
 
 
-def lay_out(bench: Bench, *, trades: int, markets: int = 1000, span: timedelta = SPAN) -> Day:
+def lay_out(
+    bench: Bench,
+    *,
+    trades: int,
+    markets: int = 1000,
+    span: timedelta = SPAN,
+    ahead: timedelta = AHEAD,
+) -> Day:
     """Fills an empty database: markets, about `trades` trades, every bar; returns what is there."""
     with as_owner() as owner:
         clock = owner.execute("SELECT clock_timestamp()").fetchone()
         assert clock
-        end = datetime.fromisoformat(str(clock[0])) + AHEAD
+        end = datetime.fromisoformat(str(clock[0])) + ahead
         start = end - span
         owner.execute(_literal(MARKETS, {"markets": markets, "end": end.isoformat()}))
         owner.execute("DROP TABLE IF EXISTS bench_plan")

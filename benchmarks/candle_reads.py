@@ -1,0 +1,108 @@
+"""500 bars of any interval with ten million trades behind, against folding them from the trades."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from apps.exchange import bars, candles, klines
+from apps.exchange.bars import Bar
+from apps.exchange.klines import Wish
+from apps.exchange.models import Market
+from benchmarks import market_day
+from benchmarks.harness import Bench, Figure, elapsed_ms, percentile
+from moonx.core.intervals import Interval
+
+FULL_N = 10_000_000
+LIMIT = 500
+READS = 40  # of each interval in each round
+
+BUCKET = {
+    interval: sql.replace("k.open_time", "t.executed_at")
+    for interval, sql in candles.BUCKET.items()
+}
+BUCKET[Interval.M1] = "date_bin('1 minute', t.executed_at, 'epoch')"
+
+FROM_TRADES = """
+SELECT {bucket}, (array_agg(t.price ORDER BY t.seq))[1], max(t.price), min(t.price),
+  (array_agg(t.price ORDER BY t.seq DESC))[1], sum(t.quantity), sum(t.quote_quantity),
+  coalesce(sum(t.quantity) FILTER (WHERE NOT t.is_buyer_maker), 0),
+  coalesce(sum(t.quote_quantity) FILTER (WHERE NOT t.is_buyer_maker), 0),
+  sum(t.last_id - t.first_id + 1), min(t.seq), max(t.seq), 0
+FROM exchange_trade t
+WHERE t.market_id = %s AND t.executed_at >= %s AND t.executed_at < %s GROUP BY 1 ORDER BY 1
+"""
+
+
+def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000) -> None:
+    """Reads the newest 500 bars of each interval of the busiest market, by both ways."""
+    day = market_day.lay_out(bench, trades=n, markets=markets, ahead=timedelta(0))
+    market = Market.objects.order_by("id")[0]
+    ratios: list[float] = []
+    ours_ms: list[float] = []
+    peer_ms: list[float] = []
+    for number in range(bench.rounds):
+        now = market_day.mark_closed()
+        spent = {interval: one_round(market, interval, now=now) for interval in Interval}
+        ours_ms += [ms for mine, _ in spent.values() for ms in mine]
+        peer_ms += [theirs for _, theirs in spent.values()]
+        ratios.append(min(theirs / percentile(mine, 0.5) for mine, theirs in spent.values()))
+        words = ", ".join(
+            f"{interval} {percentile(mine, 0.5):.1f}/{theirs:,.0f}"
+            for interval, (mine, theirs) in spent.items()
+        )
+        bench.say(f"round {number + 1} of {bench.rounds}: ms ours/from trades: {words}")
+    ratio = percentile(ratios, 0.5)
+    bench.add(
+        Figure(
+            name="candle-reads.any",
+            ratio=round(ratio, 2),
+            goal=100,
+            rounds=bench.rounds,
+            peer="the same bars folded from the trades by one statement",
+            ok=ratio >= 100,
+            ours_ms=round(percentile(ours_ms, 0.5), 3),
+            peer_ms=round(percentile(peer_ms, 0.5), 3),
+            note=f"the worst of the nine intervals counts; newest {LIMIT} bars of the busiest of "
+            f"{markets:,} markets, {day.trades:,} trades; {READS} reads of each a round",
+            more={"p99Ms": round(percentile(ours_ms, 0.99), 3)},
+        )
+    )
+    check(bench, market)
+
+
+def one_round(market: Market, interval: Interval, *, now: datetime) -> tuple[list[float], float]:
+    """Times of our reads, and of one fold from the trades."""
+    mine = [elapsed_ms(_reading(market, interval, now)) for _ in range(READS)]
+    return mine, elapsed_ms(lambda: from_trades(market, interval, now=now))
+
+
+def _reading(market: Market, interval: Interval, now: datetime) -> Callable[[], list[Bar]]:
+    return lambda: klines.read(market, interval, Wish(limit=LIMIT), now=now)
+
+
+def from_trades(market: Market, interval: Interval, *, now: datetime) -> list[Bar]:
+    """The newest 500 buckets, from nothing but trades; empty ones filled as ours are."""
+    end = interval.shift(interval.floor(now), 1)
+    start = interval.shift(end, -LIMIT)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            FROM_TRADES.format(bucket=BUCKET[interval].replace("k.open_time", "t.executed_at")),
+            [market.pk, start, end],
+        )
+        names = candles.FIELDS.split(", ")
+        found = [Bar(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    first = found[0].open_time if found else end
+    return list(bars.dense(found, interval, start=first, end=end, previous_close=None))
+
+
+def check(bench: Bench, market: Market) -> None:
+    """Every bar of every interval is the one that the trades make."""
+    now = market_day.mark_closed()
+    wrong, count = [], 0
+    for interval in Interval:
+        mine = _reading(market, interval, now)()
+        count += len(mine)
+        if mine != from_trades(market, interval, now=now):
+            wrong.append(interval.value)
+    bench.check(not wrong, f"{count:,} bars of nine intervals equal the fold from trades {wrong}")
