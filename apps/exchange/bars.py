@@ -104,7 +104,10 @@ def fold(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
     for bar in bars:
         start = interval.floor(bar.open_time)
         held = folded.get(start)
-        folded[start] = merge(held, bar) if held else replace(bar, open_time=start)
+        if held is not None:
+            folded[start] = merge(held, bar)
+        else:
+            folded[start] = bar if bar.open_time == start else replace(bar, open_time=start)
     return [folded[start] for start in sorted(folded)]
 
 

@@ -20,6 +20,7 @@ FIELDS = (
     "open_time, open, high, low, close, base_volume, quote_volume, taker_base_volume, "
     "taker_quote_volume, trade_count, first_seq, last_seq, revision"
 )
+NAMES = FIELDS.split(", ")
 
 # The delta of a batch of new trades, merged into the minute's bar. Last column: was it there?
 MERGE_MINUTES = """
@@ -413,10 +414,8 @@ def described(market: Market, interval: Interval, bar: Bar) -> dict[str, Any]:
 
 
 def _bar(row: Sequence[object]) -> Bar:
-    names = FIELDS.split(", ")
-    return Bar(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]
+    return Bar(**dict(zip(NAMES, row, strict=True)))  # type: ignore[arg-type]
 
 
 def _columns(rows: Sequence[Bar]) -> list[list[object]]:
-    names = FIELDS.split(", ")[:-1]
-    return [[getattr(row, name) for row in rows] for name in names]
+    return [[getattr(row, name) for row in rows] for name in NAMES[:-1]]
