@@ -37,7 +37,7 @@ def role_service(role: str, env: Env) -> Service:
         },
         cwd=ROOT,
         ready=(lambda _pid: answers(env.moonx_port, "/health/live")) if is_web else _is_running,
-        ready_timeout_s=60,
+        ready_timeout_s=120,  # a busy machine imports slowly
         stop_timeout_s=WORKER_STOP_S if role.startswith("worker:") else 8.0,
     )
 

@@ -24,8 +24,7 @@ from moonx.up.stores import Stores
 
 # One after the other: each of them is a machine full of processes.
 pytestmark = [pytest.mark.lifecycle, pytest.mark.xdist_group("lifecycle")]
-START_S = 90
-STOP_S = 30
+STOP_S = 60
 # The test run's own stores are not theirs.
 NOT_THEIRS = (
     "DATABASE",
