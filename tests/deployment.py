@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 from moonx.up.process import wait_until
 from moonx.up.stores import Stores
 from tests import compose
@@ -162,6 +164,17 @@ class Deployment:
                 start_new_session=True,
             )
 
+    def settle(self) -> None:
+        """Waits until every role reported and every port is open: cheaper than probes."""
+        ports = [self.ports[name] for name in ("web", "ws", "flower")]
+
+        def has_settled() -> bool:
+            with psycopg.connect(self.stores.database_url) as database:
+                found = database.execute("SELECT count(*) FROM core_heartbeat").fetchone()
+            return found is not None and found[0] >= 4 and all(map(is_open, ports))
+
+        wait_until(has_settled, timeout_s=READY_S, pause_s=0.3)
+
     def becomes_healthy(self, name: str) -> bool:
         """Whether the service's own probe exits 0 before long, as compose would ask it."""
         probe = self.services[name].probe
@@ -191,6 +204,12 @@ class Deployment:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def is_open(port: int) -> bool:
+    """Whether something listens on this port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def argv(command: list[str]) -> list[str]:

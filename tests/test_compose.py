@@ -57,6 +57,7 @@ def test_the_services_run_as_the_compose_file_says(deployment: Deployment) -> No
     files = deployment.files()
     for name in LASTING:
         deployment.start(name)
+    deployment.settle()
     ill = [name for name in LASTING if not deployment.becomes_healthy(name)]
     assert ill == [], "\n".join(f"{name}: {deployment.log(name)}" for name in ill)
     assert deployment.get("web", "/health/ready")
