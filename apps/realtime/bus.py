@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -17,9 +17,6 @@ from apps.realtime import measures
 from apps.realtime.sequencer import FIELDS, KEEPALIVE, OPTIONS, Published
 from moonx.core import logs, valkey
 from moonx.core.locks import Lock
-
-if TYPE_CHECKING:
-    from moonx.settings.env import Env
 
 log = logs.get("moonx.bus")
 
@@ -54,17 +51,18 @@ def routing_key(name: str) -> str:
     return RENAMED.get(name) or COLLECTED.get(name.partition(".")[0]) or name
 
 
-def start(env: "Env", *, stop: threading.Event, moved: threading.Event) -> threading.Thread | None:
-    """Runs the reader in a thread until `stop`; None where no bus is configured.
+def start(
+    *, dsn: str, url: str, stop: threading.Event, moved: threading.Event
+) -> threading.Thread | None:
+    """Runs the reader in a thread until `stop`; None where no bus is configured (an empty `url`).
 
     `moved` tells it that there is something to read.
     """
-    url = env.event_bus_url.get_secret_value()
     if not url:
         return None
     thread = threading.Thread(
         target=run,
-        kwargs={"dsn": env.direct_dsn(), "url": url, "stop": stop, "moved": moved},
+        kwargs={"dsn": dsn, "url": url, "stop": stop, "moved": moved},
         name="bus",
         daemon=True,
     )

@@ -25,9 +25,11 @@ class Command(BaseCommand):
         stop, moved = threading.Event(), threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        reader = bus.start(settings.ENV, stop=stop, moved=moved)
+        dsn = settings.ENV.direct_dsn()
+        url = settings.ENV.event_bus_url.get_secret_value()
+        reader = bus.start(dsn=dsn, url=url, stop=stop, moved=moved)
         relay.run(
-            dsn=settings.ENV.direct_dsn(),
+            dsn=dsn,
             client=valkey.client(),
             stop=stop,
             moved=moved.set,
