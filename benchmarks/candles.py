@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Min, Q, Sum
 
 from apps.exchange import candles
+from apps.exchange.bars import Bar
 from apps.exchange.models import Candle, CandleWatermark, Market, Trade
 from benchmarks import market_day
 from benchmarks.harness import Bench, Figure, elapsed_ms, reaches
@@ -175,7 +176,7 @@ def announcing(bench: Bench, *, markets: int) -> None:
     )
 
 
-def _closed(market: Market, bar: candles.Bar) -> CandleClosed:
+def _closed(market: Market, bar: Bar) -> CandleClosed:
     event = candles.fact(CandleClosed, market, Interval.M1, bar)
     assert isinstance(event, CandleClosed)
     return event

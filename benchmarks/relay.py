@@ -193,7 +193,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.frames: list[tuple[float, dict[str, object]]] = []
-        self._pubsub = valkey.client().pubsub()
+        self._pubsub = valkey.pubsub(valkey.client())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
