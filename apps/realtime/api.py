@@ -89,21 +89,21 @@ class ForeignPage(Exception):
 FAULTS: dict[int, Any] = {401: Fault, 403: Fault, 429: Fault, 503: Fault}
 
 
-@router.post("/token", response={200: TokenPair, **FAULTS}, exclude_none=True)
+@router.post("/token", response={200: TokenPair, **FAULTS}, by_alias=True, exclude_none=True)
 def token(request: HttpRequest, response: HttpResponse, body: Credentials) -> TokenPair:
     """An access and a refresh token for a name and a password."""
     pair = signin.sign_in(request, username=body.username, password=body.password)
     return _answer(response, pair, as_cookie=body.cookie)
 
 
-@router.post("/refresh", response={200: TokenPair, **FAULTS}, exclude_none=True)
+@router.post("/refresh", response={200: TokenPair, **FAULTS}, by_alias=True, exclude_none=True)
 def refresh(request: HttpRequest, response: HttpResponse, body: Renewal | None = None) -> TokenPair:
     """The next pair. Each refresh token is good once; using one twice ends the sign-in."""
     given, from_cookie = _refresh_token(request, body)
     return _answer(response, signin.refresh(given), as_cookie=from_cookie)
 
 
-@router.post("/logout", response={200: SignedOut, **FAULTS})
+@router.post("/logout", response={200: SignedOut, **FAULTS}, by_alias=True)
 def logout(request: HttpRequest, response: HttpResponse, body: Renewal | None = None) -> SignedOut:
     """Ends the sign-in: its tokens work no more and its sockets are closed."""
     given, _ = _refresh_token(request, body)
@@ -111,7 +111,7 @@ def logout(request: HttpRequest, response: HttpResponse, body: Renewal | None = 
     return SignedOut(ended=signin.sign_out(given))
 
 
-@router.api_operation(["GET", "POST"], "/verify", response={200: Verified, **FAULTS})
+@router.api_operation(["GET", "POST"], "/verify", response={200: Verified, **FAULTS}, by_alias=True)
 def verify(request: HttpRequest) -> Verified:
     """Whose access token the Authorization header bears."""
     identity = auth.identify(bearer_of(request), audience=tokens.API)
@@ -121,7 +121,7 @@ def verify(request: HttpRequest) -> Verified:
     )
 
 
-@router.get("/jwks", response=JwkSet)
+@router.get("/jwks", response=JwkSet, by_alias=True)
 def jwks(request: HttpRequest) -> JwkSet:  # noqa: ARG001 - the framework passes it by name
     """The public keys that verify access tokens."""
     return JwkSet(keys=tokens.issuer().public_keys())

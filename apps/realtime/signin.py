@@ -59,7 +59,7 @@ def sign_in(request: HttpRequest, *, username: str, password: str) -> Pair:
     """
     user = authenticate(request, username=username, password=password)
     if not isinstance(user, User):
-        locked = getattr(request, "axes_locked_out", False)
+        locked = _take_lock_note(request)
         measures.sign_ins.labels("locked" if locked else "refused").inc()
         if locked:
             raise TooManyAttempts("Too many wrong passwords: try again in 15 minutes.")
@@ -131,6 +131,11 @@ def forget_expired(*, now: datetime) -> int:
     limit = now - timedelta(days=1)
     stale = SignIn.objects.exclude(tokens__expires_at__gte=limit)
     return stale.filter(created_at__lt=limit).delete()[1].get("realtime.SignIn", 0)
+
+
+def _take_lock_note(request: HttpRequest) -> bool:
+    """Whether the attempt met the lock; left on the request, it would replace our answer."""
+    return bool(request.__dict__.pop("axes_locked_out", False))
 
 
 def _fault(row: RefreshToken, *, now: datetime) -> str:

@@ -34,6 +34,7 @@ ISSUER = "moonx"
 API, SOCKET = "moonx-api", "moonx-ws"
 LEEWAY_S = 5
 LONGEST_TOKEN = 4096
+LONGEST_LIFE_S = 86_400  # nothing that lives longer was issued here
 REQUIRED = ["exp", "iat", "sub", "aud", "iss", "jti"]
 TYPE = "at+jwt"
 KEY_ID = re.compile(r"[0-9]{14}-[0-9a-f]{8}", re.ASCII)
@@ -159,7 +160,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
     """Raises TokenInvalid where a claim has another type than we ever issue."""
     issued, expires = payload["iat"], payload["exp"]
     texts = [payload["sub"], payload["jti"], payload.get("sid", "")]
-    whole = type(issued) is int and type(expires) is int
+    whole = type(issued) is int and type(expires) is int and expires - issued <= LONGEST_LIFE_S
     if not whole or not all(isinstance(value, str) for value in texts):
         raise TokenInvalid("The token is not valid here: sign in again.")
     return Claims(

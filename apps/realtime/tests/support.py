@@ -1,9 +1,11 @@
 """What the tests of this app share: facts to publish, and stores that fail on demand."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
 
 import psycopg
 from django.conf import settings
@@ -111,3 +113,45 @@ class Careless(Publisher):
     """The seeded bug: publishes whatever it is given, without comparing positions."""
 
     script = Publisher.script.replace("if stored ~= ARGV[1] then return stored end", "")
+
+
+class AuthService:
+    """Another service's token check: answers `status` and `body`, keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.status, self.body = 200, "{}"
+        self.asked: list[tuple[str, str | None]] = []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                service.asked.append((self.path, self.headers["Authorization"]))
+                self.send_response(service.status)
+                self.send_header("Location", f"{service.url}/elsewhere")
+                self.end_headers()
+                self.wfile.write(service.body.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Answers no more."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
