@@ -12,7 +12,7 @@ from moonx.core.jobs import Outcome, job
 OVERDUE = timedelta(minutes=1)  # an interval's own run had that long to close it
 
 
-@job(name="exchange.update_tickers", time_limit_s=20)
+@job(name="exchange.update_tickers", time_limit_s=20, is_tick=True)
 def update_tickers() -> Outcome:
     """Every 5 s: the 24h ticker of every market; what subscribers lack is pushed after commit."""
     count = tickers.update()

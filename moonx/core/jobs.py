@@ -83,12 +83,13 @@ def _header(task: Any, name: str) -> str:
 
 
 def job(
-    *, name: str, single: bool = True, time_limit_s: int = 60
+    *, name: str, single: bool = True, time_limit_s: int = 60, is_tick: bool = False
 ) -> Callable[[Callable[P, Outcome]], Any]:
     """A task that re-selects its work from the database, so that losing a message costs nothing.
 
     `single` runs skip, counted and with a warning, while another run of the task is under way;
     they run in one transaction, which is also the lock's. A lost database connection is retried.
+    `is_tick` runs every few seconds and stays out of Flower, whose list it would fill.
     """
 
     def decorate(function: Callable[P, Outcome]) -> Any:
@@ -103,6 +104,7 @@ def job(
             bind=True,
             name=name,
             single=single,
+            send_events=not is_tick,
             time_limit=time_limit_s,
             soft_time_limit=time_limit_s - max(1, time_limit_s // 6),
             autoretry_for=(OperationalError, InterfaceError),

@@ -67,6 +67,12 @@ def test_a_run_ends_before_another_worker_could_take_its_message(entry: Entry) -
     assert app.tasks[entry.task].time_limit < visible_again_s / 2
 
 
+@by_task
+def test_what_runs_every_few_seconds_stays_out_of_flower(entry: Entry) -> None:
+    app.loader.import_default_modules()
+    assert app.tasks[entry.task].send_events == (entry.expires_s >= 10)
+
+
 @pytest.mark.django_db
 def test_installing_creates_every_entry_once() -> None:
     assert schedule.install().created == [entry.task for entry in SCHEDULE]
