@@ -1,0 +1,78 @@
+"""`python -m chaos [NAME] [--n N] [--seed SEED]`: the last line is one JSON object."""
+
+import argparse
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import django
+
+from chaos import stack
+from chaos.verdict import Verdict, line, say
+from moonx.up.ports import find_ports
+
+NAMES = ("spine", "spine-bugs")
+# The recorded day has 0.28 trades a second.
+SPINE_SETTINGS = {
+    "DEMO": "1",
+    "DEMO_SPEED": "400",
+    "RATE_LIMIT_WEIGHT_PER_MINUTE": "1000000",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one of the fault runs, by default the kill test; 1 where something was found."""
+    options = _options(sys.argv[1:] if arguments is None else arguments)
+    runs = {"spine": spine, "spine-bugs": spine_bugs}
+    return 0 if runs[options.name](n=options.n, seed=options.seed) else 1
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("positional", nargs="?", metavar="NAME", choices=NAMES)
+    parser.add_argument("--name", choices=NAMES, default="spine")
+    parser.add_argument("--n", type=int, help="how many faults")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed plans the same faults")
+    options = parser.parse_args(arguments)
+    options.name = options.positional or options.name
+    return options
+
+
+def spine(*, n: int | None, seed: int) -> bool:
+    """The kill test on the whole stack; whether nothing was found."""
+    found = Verdict()
+    with tempfile.TemporaryDirectory(prefix="moonx-chaos-") as place:
+        home, port = Path(place) / "home", find_ports(Path(place), ["web"])["web"]
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moonx.settings.dev")
+        with stack.running(home, port, SPINE_SETTINGS) as running:
+            os.environ.update(running.environment)
+            django.setup()
+            # Its models and settings can be imported only now that their servers are known.
+            module = importlib.import_module("chaos.spine")
+            faults = module.FULL_N if n is None else n
+            run = module.watch(running, os.environ["DATABASE_URL"], found, n=faults, seed=seed)
+        found.hold(len(running.survivors()), "processes that outlived the stack")
+        if not found.ok:
+            keep(home / "up.log")
+    more = {**run.more, "seed": seed, "found": found.sentences}
+    print(line("spine", found, n=len(run.struck_s), recovery_p99_s=run.recovery_p99_s, more=more))
+    return found.ok
+
+
+def keep(log: Path) -> None:
+    """Keeps the stack's log where somebody can read it."""
+    kept = Path(tempfile.gettempdir()) / "moonx-chaos-up.log"
+    kept.write_bytes(log.read_bytes())
+    say(f"the stack's log is kept in {kept}")
+
+
+def spine_bugs(*, n: int | None, seed: int) -> bool:
+    """Seeded bugs, each of which must be found; whether all were."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    sys.exit(main())
