@@ -10,6 +10,8 @@ from django.core.management import get_commands, load_command_class
 from django.test import Client
 from django.urls import Resolver404, resolve
 
+from benchmarks import __main__ as benchmarks
+from chaos import __main__ as chaos
 from moonx.core import topics
 from moonx.core.version import CHANGELOG, version
 from moonx.roles import command_for
@@ -60,6 +62,13 @@ def test_every_make_target_that_is_named_exists() -> None:
 def test_every_make_target_for_people_is_documented() -> None:
     offered = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert offered - commands_of(r"\bmake") == {"help"}
+
+
+def test_every_bench_and_fault_run_that_is_named_exists() -> None:
+    for program, known in (("bench", benchmarks.NAMES), ("chaos", chaos.NAMES)):
+        named = set(re.findall(rf"make {program} NAME=([\w-]+)", text()))
+        assert named
+        assert named - set(known) == set()
 
 
 def test_every_management_command_that_is_named_exists() -> None:
