@@ -3,7 +3,10 @@
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+
+from moonx.core import startup
+from moonx.core.startup import Unsafe
 
 
 class Command(BaseCommand):
@@ -12,5 +15,9 @@ class Command(BaseCommand):
     help = "Migrates the database and creates the users of MOONX_HOME: one process, at each start."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        try:
+            startup.require_safe("monolith")
+        except Unsafe as error:
+            raise CommandError(str(error)) from error
         call_command("migrate", interactive=False, verbosity=1)
         call_command("ensure_users")

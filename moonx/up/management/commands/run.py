@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from moonx.core import startup
+from moonx.core.startup import Unsafe
 from moonx.roles import command_for
 from moonx.up.errors import UpError
 from moonx.up.monolith import run_monolith
@@ -21,10 +23,11 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, role: str, **_options: Any) -> None:
         os.environ["MOONX_ROLE"] = role
         try:
+            startup.require_safe(role)
             if role == "monolith":
                 sys.exit(run_monolith(settings.ENV, home=settings.HOME))
             command = command_for(role, settings.ENV)
-        except (UpError, ValueError) as error:
+        except (UpError, Unsafe, ValueError) as error:
             raise CommandError(str(error)) from error
         # The role takes the place of this process: signals and exit codes are its own.
         os.execv(command[0], command)  # noqa: S606
