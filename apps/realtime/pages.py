@@ -9,7 +9,10 @@ from django.template.loader import render_to_string
 from moonx.core.version import version
 
 # Heights of the chart's skeleton, in the steps that its style sheet knows.
-SKELETON = [2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 6, 5, 6, 5, 6]
+SKELETON = [
+    *(2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 6, 5, 6, 5, 6),
+    *(5, 4, 3, 4, 3, 2, 3, 4, 5, 4, 5, 6, 5, 4, 5, 6),
+]
 
 INFO = {
     "name": "MoonX",

@@ -44,10 +44,12 @@ class Watch:
     """Everything a page did that it may not do, as sentences.
 
     `expected_statuses` are answers that a view is about, such as 404 of the page that is not there.
+    A browser reports each try that finds no server: `server_may_be_gone` where that is the point.
     """
 
     origin: str
     expected_statuses: frozenset[int] = frozenset()
+    server_may_be_gone: bool = False
     faults: list[str] = field(default_factory=list)
 
     def attach(self, page: Page) -> None:
@@ -60,6 +62,7 @@ class Watch:
 
     def _console(self, kind: str, text: str) -> None:
         expected = any(f"status of {status}" in text for status in self.expected_statuses)
+        expected |= self.server_may_be_gone and "ERR_CONNECTION" in text
         if kind in {"error", "warning"} and not expected:
             self.faults.append(f"console {kind}: {text}")
 

@@ -17,7 +17,7 @@ class Screen:
         self.origin = origin
         page.set_default_timeout(PATIENCE_MS)
 
-    def open(self, stall: Stall, interval: str = "1m") -> None:
+    def open(self, stall: Stall, interval: str = "1d") -> None:
         """Goes to a market and waits until it is live."""
         self.page.goto(f"{self.origin}/#{stall.symbol}/{interval}")
         self.expect_live()

@@ -34,13 +34,14 @@ const socket = new Socket({
 });
 
 function changeLink(update) {
-  if (update.state === "waiting" || update.state === "refused") setDown(true);
   connection.show(update);
+  if (update.state === "waiting" || update.state === "refused") setDown(true);
   soon(tape.draw);
 }
 
 function setDown(down) {
   link.down = down;
+  if (down) link.since ??= Date.now();
   document.body.dataset.link = down ? "down" : "up";
   drawFoot();
 }

@@ -5,7 +5,7 @@ import { compare, percentOf, placesOf, subtract } from "./format.js";
 /** Markets by symbol; a ticker is the newest that arrived, null until one did. */
 export const markets = new Map();
 
-export const selection = { symbol: null, interval: "5m" };
+export const selection = { symbol: null, interval: "15m" };
 
 /** `down` from the moment the connection is lost until what was missed has been asked for. */
 export const link = { state: "connecting", down: false, since: null };
