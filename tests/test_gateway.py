@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from jsonschema import Draft202012Validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -27,6 +29,7 @@ from apps.realtime import relay
 from apps.realtime.threads import in_thread
 from moonx.core import clock, logs, push, valkey
 from moonx.core.push import State
+from moonx.documents import merged
 from moonx.roles import LARGEST_FRAME_BYTES, command_for
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey", "relaying")
@@ -128,6 +131,27 @@ async def test_a_frame_names_the_request_that_caused_it(server: str, market: Mar
     assert by_type["trade.executed"]["position"] == 1
 
 
+async def test_every_answer_is_as_the_interface_document_says(server: str, market: Market) -> None:
+    async with connect(f"ws://{server}/ws") as client:
+        await hear(client)
+        await in_thread(lambda: trade(market))
+        await in_thread(push_tickers)
+        channels = ["ticker:XRPETH", "prices", "trades:XRPETH", "candles:XRPETH:1m"]
+        await say(client, "subscribe", channels=channels)
+        await say(client, "subscribe", channel="nonsense")
+        await say(client, "list")
+        await say(client, "ping")
+        await say(client, "unsubscribe", channels=channels)
+        await say(client, "authenticate", token="forged")
+        heard: list[str] = []
+        with pytest.raises(ConnectionClosed):
+            await _collect(client, heard)
+    assert {
+        *("subscribed", "error", "list", "pong", "unsubscribed", "auth_failed"),
+        *("ticker.updated", "price_update", "trade.executed", "candle.updated"),
+    } <= set(heard)
+
+
 async def test_a_frame_that_is_too_large_closes_with_1009_and_nothing_is_compressed(
     server: str,
 ) -> None:
@@ -179,6 +203,11 @@ async def test_a_client_that_stops_reading_costs_the_others_nothing(
         assert await close_code(slow) in {4200, 1006}
 
 
+async def _collect(client: ClientConnection, heard: list[str]) -> None:
+    while True:
+        heard.append((await hear(client))["type"])
+
+
 async def close_code(client: ClientConnection) -> int:
     """How the connection is closed; what comes before is skipped."""
     async with asyncio.timeout(30):
@@ -223,8 +252,30 @@ async def hear(client: ClientConnection) -> dict[str, Any]:
     async with asyncio.timeout(15):
         while True:
             message: dict[str, Any] = json.loads(await client.recv())
+            documented(message)
             if message["type"] != "resync":
                 return message
+
+
+@cache
+def validators() -> dict[str, Draft202012Validator]:
+    """What the interface document says of each message that the server sends, by its type."""
+    document = merged.asyncapi()
+    sent = [
+        message["$ref"].rpartition("/")[2]
+        for operation in document["operations"].values()
+        if operation["action"] == "send"
+        for message in operation["messages"]
+    ]
+    messages = [document["components"]["messages"][name] for name in sent]
+    root = {"components": document["components"]}
+    return {one["name"]: Draft202012Validator(root | one["payload"]) for one in messages}
+
+
+def documented(message: dict[str, Any]) -> None:
+    """Fails unless the interface document describes this message."""
+    faults = [error.message for error in validators()[message["type"]].iter_errors(message)]
+    assert not faults, (message, faults)
 
 
 def post(server: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

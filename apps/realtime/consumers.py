@@ -10,9 +10,7 @@ from weakref import WeakValueDictionary
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import Error as DatabaseError
-from django.db import transaction
 
 from apps.realtime import auth, gate, hub, measures, protocol, registry, signin, transport
 from apps.realtime.auth import Identity
@@ -206,7 +204,7 @@ class Gateway(AsyncWebsocketConsumer):
         def work() -> Identity:
             identity = auth.identify(token, audience=tokens.SOCKET)
             if first and identity.local:
-                _note_activity(identity)
+                signin.note_socket(user_id=identity.user_id)
             return identity
 
         return await in_thread(work, pool=LOGINS)
@@ -394,8 +392,3 @@ Gateway.handlers = {
     "list": Gateway.on_list,
     "ping": Gateway.on_ping,
 }
-
-
-def _note_activity(identity: Identity) -> None:
-    with transaction.atomic():
-        signin.record_activity(User(pk=int(identity.user_id)), "socket_connect")

@@ -120,6 +120,12 @@ def active_user(*, user_id: str, session: str) -> User | None:
     return user
 
 
+def note_socket(*, user_id: str) -> None:
+    """Records that a user opened a socket."""
+    with transaction.atomic():
+        record_activity(User(pk=int(user_id)), "socket_connect")
+
+
 def record_activity(user: User, action: str) -> None:
     """Emits `user.activity`, under the user's row lock, in the current transaction."""
     User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("pk").first()

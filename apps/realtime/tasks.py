@@ -2,7 +2,8 @@
 
 from django.db import connection
 
-from moonx.core import presence
+from apps.realtime import signin
+from moonx.core import clock, presence
 from moonx.core.jobs import Outcome, job
 
 KEEP_DAYS = 7  # of published events; what must never be lost is in the rows they tell of
@@ -11,11 +12,15 @@ AHEAD_DAYS = 3  # partitions made before they are needed, should this task not r
 
 @job(name="realtime.prune_events")
 def prune_events() -> Outcome:
-    """Daily: partitions for the coming days; those older than a week are dropped."""
+    """Daily: partitions for the coming days; those older than a week and old sign-ins go."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT core_roll_events(%s, %s)", [KEEP_DAYS, AHEAD_DAYS])
         row = cursor.fetchone()
-    numbers = {"dropped": row[0], "forgotten": presence.forget_gone()}
+    numbers = {
+        "dropped": row[0],
+        "forgotten": presence.forget_gone(),
+        "sign_ins": signin.forget_expired(now=clock.db_now()),
+    }
     return Outcome("Dropped {dropped} days of events ({ms} ms)", numbers)
 
 
