@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each pattern is written so that it does not find itself.
 UNWANTED = {
     "a word of planning": re.compile(
-        r"\bthe s[e]eds?\b|\bs[e]eds/|\bs[e]ed'?s (?:ask|say|name|want)|\bmissi[o]n\b"
+        r"\bthe s[e]eds\b|\bs[e]ed 00\d\b|\bs[e]eds/|\bs[e]ed'?s (?:ask|say|name|want)|\bmissi[o]n\b"
         r"|DESIGN[.]md|\bspec[/]\w|[.][.]/shar[e]d|\bissu[e] #?\d+|\bthe bri[e]f\b",
         re.IGNORECASE,
     ),
