@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
@@ -322,6 +322,22 @@ def test_requests_are_served_while_weight_cannot_be_counted(
         used = [Client().get("/api/v3/ping")["X-MBX-USED-WEIGHT"] for _ in range(3)]
     weights.forget_silence()
     assert used == ["0"] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(OperationalError("server closed"), 503, -1001), (RuntimeError("a fault"), 500, -1000)],
+)
+def test_a_fault_of_ours_is_answered_in_json_without_its_details(
+    error: Exception, status: int, code: int
+) -> None:
+    def failing(*_: Any) -> Any:
+        raise error
+
+    with connection.execute_wrapper(failing):
+        answer = Client().get("/api/v3/time")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert str(error) not in answer.content.decode()
 
 
 NAMES = st.sampled_from(
