@@ -10,7 +10,9 @@ from pathlib import Path
 
 import django
 
+from benchmarks.world import own_world
 from chaos import stack
+from chaos.nursery import Nursery
 from chaos.verdict import Verdict, line, say
 from moonx.up.ports import find_ports
 
@@ -70,8 +72,16 @@ def keep(log: Path) -> None:
 
 
 def spine_bugs(*, n: int | None, seed: int) -> bool:
-    """Seeded bugs, each of which must be found; whether all were."""
-    raise NotImplementedError
+    """Seeded bugs in relay and writer, each of which must be found; whether all were."""
+    with own_world():
+        small = importlib.import_module("chaos.small")
+        with Nursery() as nursery:
+            kills = small.KILLS if n is None else n
+            sound, caught = small.run_all(nursery, seed=seed, kills=kills)
+    sound.hold(sum(not found for found in caught.values()), "seeded bugs that were not found")
+    more = {"seed": seed, "killsEach": kills, "caught": caught, "found": sound.sentences}
+    print(line("spine-bugs", sound, n=len(caught), recovery_p99_s=None, more=more))
+    return sound.ok
 
 
 if __name__ == "__main__":
