@@ -13,8 +13,6 @@ import pytest
 
 CHILD = """
 import sys, time
-import django
-django.setup()
 from moonx.core import metrics
 metrics.task_runs.labels("test.shared", "success").inc(int(sys.argv[1]))
 metrics.process_memory.labels("worker").set(1000)
@@ -22,8 +20,6 @@ print("counted", flush=True)
 time.sleep(float(sys.argv[2]))
 """
 READER = """
-import django
-django.setup()
 from moonx.core import metrics
 metrics.serve(int(__import__("sys").argv[1]))
 print("serving", flush=True)
