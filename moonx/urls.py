@@ -27,6 +27,7 @@ urlpatterns = [
     path("metrics", health.metrics_page),
     path("connections", connections.connections),
     path("api/v1/", v1.urls),
+    path("api/v3/", no_such_path),
     path("api/v3/", v3.urls),
     re_path(r"^api/v3(/.*)?$", no_such_path),
 ]

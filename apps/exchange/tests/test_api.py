@@ -275,6 +275,7 @@ def test_what_is_wrong_is_said_with_binances_code(
 def test_an_unknown_path_and_another_method_are_answered_in_json() -> None:
     assert refused("/nope", status=404)[0] == -1000
     assert refused("/ping/", status=404)[0] == -1000
+    assert refused("/", status=404)[0] == -1000
     answer = Client(enforce_csrf_checks=True).post("/api/v3/ping")
     assert (answer.status_code, answer.json()["code"]) == (405, -1000)
     assert Client(enforce_csrf_checks=True).post("/api/v3/nope").status_code == 404
