@@ -6,12 +6,11 @@ from ninja.errors import HttpError, ValidationError
 
 from apps.exchange import api as exchange
 from apps.realtime import api as sign_in
-
-VERSION = "1.0.0"
+from moonx.core.version import version
 
 v3 = NinjaAPI(
     title="MoonX market data",
-    version=VERSION,
+    version=version(),
     description="Binance Spot REST, field for field.",
     urls_namespace="v3",
     docs_url=None,
@@ -22,7 +21,7 @@ exchange.install(v3)
 
 v1 = NinjaAPI(
     title="MoonX",
-    version=VERSION,
+    version=version(),
     description="Sign-in and what Binance's interface has no place for.",
     urls_namespace="v1",
     docs_url=None,

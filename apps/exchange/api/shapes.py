@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -22,9 +23,12 @@ STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]
 
 
 def digits(places: int) -> Callable[[Decimal], str]:
-    """Writes amounts with that many decimals, but at least Binance's eight."""
+    """Writes amounts with that many decimals, but at least Binance's eight.
+
+    Each amount is written once: bars repeat zeros and prices, and writing is most of the work.
+    """
     spec = f".{max(PLACES, places)}f"
-    return lambda value: format(value, spec)
+    return cache(lambda value: format(value, spec))
 
 
 def writers(market: Market) -> tuple[Callable[[Decimal], str], ...]:
