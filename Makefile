@@ -42,7 +42,7 @@ fix: setup .make/dev ## repairs and formats the code, writes the generated docum
 	@$(RUN) -m moonx.settings.docs
 
 bench: setup .make/dev ## benchmarks, each with its peer (NAME=tickers runs one)
-	@$(RUN) -m benchmarks $(if $(NAME),--name $(NAME))
+	@$(RUN) -m benchmarks $(if $(NAME),--name $(NAME)) $(if $(N),--n $(N))
 
 chaos: setup .make/dev ## fault runs (NAME=... N=... SEED=...)
 	@$(RUN) -m chaos $(if $(NAME),--name $(NAME)) $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED))

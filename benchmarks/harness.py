@@ -32,11 +32,11 @@ class Figure:
     more: Mapping[str, float | int | str] = field(default_factory=dict)
 
     def line(self) -> str:
-        """The figure as JSON; fields without a value are left out."""
+        """The figure as JSON; other fields without a value are left out."""
         found = {k: v for k, v in asdict(self).items() if k != "more"} | dict(self.more)
         if not self.at_most:
             del found["at_most"]
-        kept = ("ratio", "goal")
+        kept = ("ratio", "goal", "peer")
         return json.dumps({k: v for k, v in found.items() if k in kept or v not in (None, "")})
 
 

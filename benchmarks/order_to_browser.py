@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from django.db import transaction
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from apps.exchange import trades
 from apps.exchange.models import Asset, Market, TradeSource
@@ -112,28 +111,35 @@ class Subscriber:
 
     def __init__(self, port: int, channel: str) -> None:
         self.heard: list[tuple[float, int, dict[str, object]]] = []
-        self._channel = channel
-        self._socket: ClientConnection = connect(f"ws://127.0.0.1:{port}/ws")
+        self._url, self._channel = f"ws://127.0.0.1:{port}/ws", channel
+        self._listening, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
-        ask = {"id": "1", "type": "subscribe", "data": {"channel": self._channel}}
-        self._socket.send(json.dumps(ask))
-        while json.loads(self._socket.recv(timeout=10))["type"] != "subscribed":
-            pass
+        """Returns once the subscription stands."""
         self._thread.start()
+        if not self._listening.wait(timeout=20):
+            raise RuntimeError(f"no subscription to {self._channel} within 20 s")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._stop.set()
         self._thread.join(timeout=5)
 
     def _read(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            for text in self._socket:
-                moment, frame = time.perf_counter(), json.loads(text)
-                if frame["type"] == "trade.executed" and frame.get("kind") == "update":
-                    self.heard.append((moment, int(frame["data"]["id"]), frame))
+        with connect(self._url) as socket:
+            ask = {"id": "1", "type": "subscribe", "data": {"channel": self._channel}}
+            socket.send(json.dumps(ask))
+            while not self._stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    text = socket.recv(timeout=0.2)
+                    self._take(json.loads(text), moment=time.perf_counter())
+
+    def _take(self, frame: dict[str, Any], *, moment: float) -> None:
+        if frame["type"] == "subscribed":
+            self._listening.set()
+        elif frame["type"] == "trade.executed" and frame.get("kind") == "update":
+            self.heard.append((moment, int(frame["data"]["id"]), frame))
 
 
 def trade_on(market: Market, *, count: int, pace_s: float) -> dict[int, float]:

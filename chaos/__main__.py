@@ -81,7 +81,7 @@ def spine_bugs(*, n: int | None, seed: int) -> bool:
     sound.hold(sum(not found for found in caught.values()), "seeded bugs that were not found")
     more = {"seed": seed, "killsEach": kills, "caught": caught, "found": sound.sentences}
     print(line("spine-bugs", sound, n=len(caught), recovery_p99_s=None, more=more))
-    return sound.ok
+    return bool(sound.ok)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class Page(Watcher):
 class CommitClock(Watcher):
     """Compares frames with what is committed: none may be heard before its position stands."""
 
-    EVERY = 20  # one frame in so many is held against the database
+    EVERY = 5  # one frame in so many is held against the database
 
     def __init__(self, dsn: str) -> None:
         super().__init__()

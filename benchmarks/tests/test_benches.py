@@ -1,0 +1,55 @@
+"""Each benchmark runs, small, and is right: how fast it is does not matter here."""
+
+import io
+import json
+
+import pytest
+
+from benchmarks import candle_reads, candles, order_to_browser, relay, tickers
+from benchmarks.harness import Bench
+
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
+
+
+def small(name: str) -> Bench:
+    return Bench(name, rounds=1, out=io.StringIO())
+
+
+def names(bench: Bench) -> list[str]:
+    for figure in bench.figures:
+        assert {"name", "ratio", "goal", "rounds", "peer", "ok"} <= set(json.loads(figure.line()))
+    return [figure.name for figure in bench.figures]
+
+
+def test_tickers_and_both_peers_agree() -> None:
+    bench = small("tickers")
+    tickers.run(bench, n=3000, markets=30)
+    assert bench.faults == []
+    assert names(bench) == ["tickers.orm_loop", "tickers.group_by"]
+
+
+def test_a_minutes_bars_are_the_same_by_statement_and_by_loop() -> None:
+    bench = small("candles")
+    candles.run(bench, n=8000, markets=15)
+    assert bench.faults == []
+    assert names(bench) == ["candles.minute", "candles.close", "candles.nine", "candles.nine_worst"]
+
+
+def test_bars_read_are_the_bars_folded_from_trades() -> None:
+    bench = small("candle-reads")
+    candle_reads.run(bench, n=5000, markets=10, reads=3)
+    assert bench.faults == []
+
+
+def test_the_relay_keeps_order_beside_an_open_transaction() -> None:
+    bench = small("relay")
+    relay.run(bench, n=300, open_s=0.4)
+    assert bench.faults == []
+    assert names(bench) == ["relay.throughput", "relay.stall"]
+
+
+def test_trades_reach_a_subscriber_once_and_in_order() -> None:
+    bench = small("order-to-browser")
+    order_to_browser.run(bench, n=10, pace_s=0.01)
+    assert bench.faults == []
+    assert bench.figures[0].ok
