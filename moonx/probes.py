@@ -32,8 +32,8 @@ def probe(role: str) -> str:
             return _worker(role.removeprefix("worker:").split(","))
         case "beat" | "relay" | "demo":
             return _heartbeat(role)
-        case "monolith":
-            return "; ".join(probe(part) for part in roles.MONOLITH)
+        case "monolith" | "background":
+            return "; ".join(probe(part) for part in roles.SEVERAL[role])
     raise Unwell(f"there is no role {role!r}")
 
 

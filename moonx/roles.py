@@ -11,6 +11,11 @@ EXCHANGE_WORKER = "worker:tickers,candles,matching,expiry,deposits"
 IO_WORKER = "worker:stats,sync"
 # In the order in which `monolith` starts them.
 MONOLITH = ("web", EXCHANGE_WORKER, IO_WORKER, "beat", "relay", "flower")
+# Roles of several processes, under one supervisor.
+SEVERAL = {
+    "monolith": MONOLITH,
+    "background": tuple(role for role in MONOLITH if role not in {"web", "flower"}),
+}
 # These wait for other servers: threads. All other queues compute and lock: processes.
 THREADED_QUEUES = {"stats", "sync"}
 LARGEST_FRAME_BYTES = 65_536
@@ -18,7 +23,7 @@ DRAIN_S = 20  # open sockets get this long to leave when a web process ends
 
 
 def command_for(role: str, env: Env) -> list[str]:
-    """The command line of a role of one process; ValueError for `monolith`, which is several."""
+    """The command line of a role of one process; ValueError for those in SEVERAL."""
     if role in {"web", "ws"}:
         return _web(env)
     if role.startswith("worker:"):

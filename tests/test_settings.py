@@ -117,6 +117,7 @@ def test_kafka_without_a_bus_is_refused_by_name(monkeypatch: pytest.MonkeyPatch)
     [
         ("MODULES_SET", "monolith", "monolith"),
         ("MODULES_SET", "api", "web"),
+        ("MODULES_SET", "background", "background"),
         ("WORKER_TYPE", "ticker", "worker:tickers"),
         ("WORKER_TYPE", "deposits", "worker:deposits"),
     ],

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each pattern is written so that it does not find itself.
 UNWANTED = {
     "a word of planning": re.compile(
-        r"\bthe s[e]eds\b|\bs[e]ed 00\d\b|\bs[e]eds/|\bs[e]ed'?s (?:ask|say|name|want)|\bmissi[o]n\b"
-        r"|DESIGN[.]md|\bspec[/]\w|[.][.]/shar[e]d|\bissu[e] #?\d+|\bthe bri[e]f\b",
+        r"\bthe s[e]eds\b|\bs[e]ed 00\d\b|\bs[e]eds/|\bs[e]ed'?s (?:ask|say|name|want)"
+        r"|\bmissi[o]n\b|DESIGN[.]md|\bspec[/]\w|[.][.]/shar[e]d|\bissu[e] #?\d+|\bthe bri[e]f\b",
         re.IGNORECASE,
     ),
     "a word about how this is developed": re.compile(

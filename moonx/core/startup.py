@@ -12,8 +12,8 @@ log = logs.get("moonx.startup")
 
 SHORTEST_SECRET = 50
 DURABLE = ("synchronous_commit", "fsync", "full_page_writes")
-USES_DATABASE = ("web", "ws", "worker", "beat", "relay", "demo", "monolith")
-USES_BROKER = ("web", "ws", "worker", "beat", "flower", "monolith")
+USES_DATABASE = ("web", "ws", "worker", "beat", "relay", "demo", "monolith", "background")
+USES_BROKER = ("web", "ws", "worker", "beat", "flower", "monolith", "background")
 
 
 class Unsafe(Exception):

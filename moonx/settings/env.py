@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
-PLAIN_ROLES = ("monolith", "web", "ws", "beat", "relay", "flower", "demo")
+PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
 PLACEHOLDERS = {"your_strong_password", "changeme", "password"}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -51,8 +51,9 @@ class Env(BaseSettings):
     )
     moonx_role: str = Field(
         "monolith",
-        description="What `manage.py run` starts: monolith, web, ws, worker:<queues>, beat, relay "
-        "or flower. MODULES_SET and WORKER_TYPE are understood too.",
+        description="What `manage.py run` starts: monolith (all), background (all but web and "
+        "flower), web, ws, worker:<queues>, beat, relay or flower. MODULES_SET and WORKER_TYPE are "
+        "understood too.",
     )
     moonx_db_role: Literal["app", "owner"] = Field(
         "app", description="Database role of this process; `manage.py migrate` sets owner."

@@ -9,7 +9,7 @@ RENAMED = {
 FORMER_ROLES = {
     "monolith": "monolith",
     "api": "web",
-    "background": "worker:tickers,candles,matching,expiry,deposits,sync,stats",
+    "background": "background",
 }
 
 FORMER_WORKERS = {

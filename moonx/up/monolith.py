@@ -1,10 +1,10 @@
-"""All roles under one supervisor: what `up` runs on its stores, and `MOONX_ROLE=monolith` alone."""
+"""Several roles under one supervisor: what `up` runs on its stores, `MOONX_ROLE=monolith` alone."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from moonx.roles import EXCHANGE_WORKER, IO_WORKER, MONOLITH, ROOT, command_for
+from moonx.roles import EXCHANGE_WORKER, IO_WORKER, ROOT, command_for
 from moonx.settings.env import Env
 from moonx.up.console import Console
 from moonx.up.probe import answers
@@ -42,8 +42,8 @@ def role_service(role: str, env: Env) -> Service:
     )
 
 
-def run_monolith(env: Env, *, home: Path) -> int:
-    """Runs every role on stores that are there already, until a signal; the exit code."""
+def run_several(roles: Sequence[str], env: Env, *, home: Path) -> int:
+    """Runs the roles on stores that are there already, until a signal; the exit code."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = take_lock(home)
     console, run_file = Console(), RunFile(home)
@@ -53,8 +53,9 @@ def run_monolith(env: Env, *, home: Path) -> int:
             console=console, logs=home / "log", run_file=run_file, environ=os.environ
         )
         with supervisor.signals():
-            start_roles(supervisor, MONOLITH, env)
-            console.step(f"serving on http://{env.moonx_host}:{env.moonx_port}/")
+            start_roles(supervisor, roles, env)
+            if "web" in roles:
+                console.step(f"serving on http://{env.moonx_host}:{env.moonx_port}/")
             supervisor.run()
             console.step("stopping")
     except Stopped:

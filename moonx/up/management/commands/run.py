@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from moonx.core import startup
 from moonx.core.startup import Unsafe
-from moonx.roles import command_for
+from moonx.roles import SEVERAL, command_for
 from moonx.up.errors import UpError
-from moonx.up.monolith import run_monolith
+from moonx.up.monolith import run_several
 
 
 class Command(BaseCommand):
@@ -24,8 +24,8 @@ class Command(BaseCommand):
         os.environ["MOONX_ROLE"] = role
         try:
             startup.require_safe(role)
-            if role == "monolith":
-                sys.exit(run_monolith(settings.ENV, home=settings.HOME))
+            if role in SEVERAL:
+                sys.exit(run_several(SEVERAL[role], settings.ENV, home=settings.HOME))
             command = command_for(role, settings.ENV)
         except (UpError, Unsafe, ValueError) as error:
             raise CommandError(str(error)) from error
