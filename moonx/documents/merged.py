@@ -35,6 +35,10 @@ SERVICE: dict[str, Any] = {
     "/health/ready": _operation(
         "Whether the process can serve.", {200: "It can", 503: "A dependency is missing: its name"}
     ),
+    "/connections": _operation(
+        "Who is connected by WebSocket, in pages (`page`, `size`), for internal networks.",
+        {200: "A page of the registry", 404: "Asked from outside"},
+    ),
     "/metrics": _operation(
         "Metrics in Prometheus's text format, for internal networks.",
         {200: "The metrics", 404: "Asked from outside"},
