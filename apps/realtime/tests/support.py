@@ -110,7 +110,7 @@ class Unreachable(Publisher):
 
 
 class Careless(Publisher):
-    """The seeded bug: publishes whatever it is given, without comparing positions."""
+    """Broken on purpose: publishes whatever it is given, without comparing positions."""
 
     script = Publisher.script.replace("if stored ~= ARGV[1] then return stored end", "")
 
