@@ -103,7 +103,8 @@ class Replay:
             waited_s, then = waited_s + (now - then) * self._speed, now
             count, waited_s = due(self._gaps, index, waited_s=waited_s)
             if count:
-                trades.record(market, self._batch(index, count), source=TradeSource.REPLAYED)
+                with logs.correlated():
+                    trades.record(market, self._batch(index, count), source=TradeSource.REPLAYED)
                 index += count
                 self._retry_s = FIRST_RETRY_S
             missing_s = (self._gaps[index % len(self._gaps)] - waited_s) / self._speed
