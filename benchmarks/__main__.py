@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ NAMES = ("relay", "order-to-browser", "candles", "tickers", "candle-reads")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one benchmark, or all of them one after the other; 1 if one is not ok."""
     options = _options(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # as Ctrl-C: everything is stopped first
     names = [options.name] if options.name else NAMES
     results = {name: _run(name, n=options.n, rounds=options.rounds) for name in names}
     return 0 if all(results.values()) else 1

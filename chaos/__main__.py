@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ SPINE_SETTINGS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one of the fault runs, by default the kill test; 1 where something was found."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # as Ctrl-C: everything is stopped first
     runs = {"spine": spine, "spine-bugs": spine_bugs}
     return 0 if runs[options.name](n=options.n, seed=options.seed) else 1
 

@@ -37,6 +37,7 @@ EVERYTHING: Sequence[tuple[Blow, str]] = (
     (Blow.KILL, "relay"),
     (Blow.KILL, "demo"),
     (Blow.KILL, "flower"),
+    (Blow.KILL, "anvil"),
     (Blow.KILL, "valkey-broker"),
     (Blow.KILL, "valkey-cache"),
     (Blow.FLUSH, "valkey-broker"),

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ import redis
 from chaos.plan import Blow, Fault
 from chaos.verdict import say
 from moonx.up.beside import ROOT, STORES, running_environment
+from moonx.up.postgres import Passwords, Postgres
 from moonx.up.probe import answers
-from moonx.up.process import wait_until
+from moonx.up.process import Service, spawn, wait_until
 from moonx.up.runfile import started_at
 
 START_TIMEOUT_S = 240
@@ -100,16 +102,10 @@ def running(home: Path, port: int, settings: Mapping[str, str]) -> Iterator[Stac
     environ.pop("DJANGO_SETTINGS_MODULE", None)
     home.mkdir(parents=True, exist_ok=True)
     say(f"starting the stack on port {port}")
+    # Told to stop should this process die; it then stops everything that it runs.
+    service = Service(name="up", argv=[sys.executable, "-m", "moonx.up"], cwd=ROOT)
     with (home / "up.log").open("wb") as log:
-        up = subprocess.Popen(
-            [sys.executable, "-m", "moonx.up"],
-            cwd=ROOT,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        up = spawn(service, environ=environ, output=log)
     stack = Stack(home, port, up)
     try:
         _wait_ready(stack)
@@ -142,6 +138,8 @@ def _end(stack: Stack) -> None:
         stack.up.kill()
         stack.up.wait()
     time.sleep(0.2)
+    nobodys = Passwords(superuser="", owner="", app="")
+    shutil.rmtree(Postgres(stack.home, nobodys).socket_dir, ignore_errors=True)
 
 
 def _members(pgid: int) -> list[int]:
