@@ -38,6 +38,10 @@ def day() -> list[Record]:
     return read_day(now=UNTIL)
 
 
+def test_the_recorded_day_is_complete(day: list[Record]) -> None:
+    assert [record.seq for record in day] == list(range(13_519_807, 13_525_736))
+
+
 def test_the_laid_day_ends_now_and_keeps_its_rhythm_and_counts(day: list[Record]) -> None:
     end = UNTIL + timedelta(days=2000)
     laid = laid_before(day, end=end)

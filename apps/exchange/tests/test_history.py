@@ -20,12 +20,12 @@ from django.db import transaction
 from django.test import Client
 
 from apps.exchange import candles, trades
-from apps.exchange.demo.recorded import DAY, read_day
+from apps.exchange.demo.recorded import DAY
 from apps.exchange.history import importing
 from apps.exchange.models import Asset, Candle, Market, MarketStatus, Trade, TradeSource
 from apps.exchange.tests.factory import at, market, trade, traded
 from apps.exchange.trades import NewTrade
-from moonx.core import clock, locks
+from moonx.core import locks
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
 from moonx.core.models import OutboxEvent
@@ -398,7 +398,5 @@ def _held_elsewhere(lock: Lock, key: int) -> Any:
     return held
 
 
-def test_the_day_that_ships_with_the_demo_is_what_the_file_says() -> None:
-    day = read_day(now=clock.db_now())
-    assert [row.seq for row in day] == list(range(13_519_807, 13_525_736))
+def test_the_import_refreshes_the_tickers_under_the_tickers_own_lock() -> None:
     assert locks.key_of("exchange.update_tickers") == importing.UPDATE_TICKERS
