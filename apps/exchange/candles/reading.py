@@ -1,0 +1,120 @@
+"""Bars as they stand now: stored where closed, folded from smaller ones where not."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain
+
+from django.db import connection
+
+from apps.exchange import bars
+from apps.exchange.bars import Bar
+from apps.exchange.candles.rows import FIELDS, bar_of, watermarks
+from apps.exchange.models import Market
+from moonx.core.intervals import Interval
+
+
+def between(market: Market, interval: Interval, *, start: datetime, end: datetime) -> list[Bar]:
+    """The bars with trades of [start, end), both bucket starts, the one in progress included.
+
+    Right whether or not the buckets have been closed yet: what is not stored is folded here.
+    """
+    return bars.fold(_stored(market, interval, start=start, end=end), interval)
+
+
+def _stored(market: Market, interval: Interval, *, start: datetime, end: datetime) -> list[Bar]:
+    ranges = bars.cover(interval, start=start, end=end, closed_until=watermarks())
+    return _read_ranges(market, ranges)
+
+
+def _read_ranges(
+    market: Market, ranges: Sequence[tuple[Interval, datetime, datetime]]
+) -> list[Bar]:
+    if not ranges:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {FIELDS} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
+            "AS r(level, start, stop) JOIN exchange_candle c ON c.market_id = %s "
+            "AND c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop "
+            "ORDER BY c.open_time",
+            [
+                [interval.value for interval, _, _ in ranges],
+                [start for _, start, _ in ranges],
+                [end for _, _, end in ranges],
+                market.pk,
+            ],
+        )
+        return [bar_of(row) for row in cursor.fetchall()]
+
+
+def in_progress(market: Market, *, now: datetime) -> dict[Interval, Bar]:
+    """The bar that is under way in each interval, where it has trades; from one query.
+
+    Each interval's bar in progress is its closed children and the child in progress.
+    """
+    closed = watermarks()
+    ranges = {
+        interval: bars.cover(
+            interval,
+            start=interval.floor(now),
+            end=Interval.M1.shift(Interval.M1.floor(now), 1),
+            closed_until=closed,
+        )
+        for interval in Interval
+    }
+    wanted = sorted(set(chain.from_iterable(ranges.values())))
+    stored = _read_ranges_by_level(market, wanted)
+    found = {}
+    for interval, pieces in ranges.items():
+        parts = chain.from_iterable(stored[piece] for piece in pieces)
+        folded = bars.fold(parts, interval)
+        if folded:
+            found[interval] = folded[0]
+    return found
+
+
+def _read_ranges_by_level(
+    market: Market, ranges: Sequence[tuple[Interval, datetime, datetime]]
+) -> dict[tuple[Interval, datetime, datetime], list[Bar]]:
+    found: dict[tuple[Interval, datetime, datetime], list[Bar]] = {piece: [] for piece in ranges}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT r.n, {FIELDS} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
+            "WITH ORDINALITY AS r(level, start, stop, n) JOIN exchange_candle c "
+            "ON c.market_id = %s AND c.interval = r.level "
+            "AND c.open_time >= r.start AND c.open_time < r.stop",
+            [
+                [interval.value for interval, _, _ in ranges],
+                [start for _, start, _ in ranges],
+                [end for _, _, end in ranges],
+                market.pk,
+            ],
+        )
+        for row in cursor.fetchall():
+            found[ranges[row[0] - 1]].append(bar_of(row[1:]))
+    return found
+
+
+def close_before(market: Market, moment: datetime) -> Decimal | None:
+    """The close of the last bar with trades that starts before `moment`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT close FROM exchange_candle WHERE market_id = %s AND interval = '1m' "
+            "AND open_time < %s ORDER BY open_time DESC LIMIT 1",
+            [market.pk, moment],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def span(market: Market) -> tuple[datetime, datetime] | None:
+    """The open times of the market's first and last 1m bar; None where it never traded."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT min(open_time), max(open_time) FROM exchange_candle "
+            "WHERE market_id = %s AND interval = '1m'",
+            [market.pk],
+        )
+        row = cursor.fetchone()
+    return (row[0], row[1]) if row[0] else None
