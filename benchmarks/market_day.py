@@ -67,7 +67,8 @@ FROM (
 ) made ORDER BY at
 """
 
-# First and last price by sequence, packed into one number each: price in hundredths below 10^8.
+# In order of time, as bars come to be. First and last price by sequence are packed into one
+# number each: price in hundredths below 10^8.
 MINUTES = """
 INSERT INTO exchange_candle (market_id, interval, open_time, open, high, low, close, base_volume,
   quote_volume, taker_base_volume, taker_quote_volume, trade_count, first_seq, last_seq, revision)
@@ -77,7 +78,7 @@ SELECT market_id, '1m', date_bin('1 minute', executed_at, 'epoch'),
   sum(quantity), sum(quote_quantity), coalesce(sum(quantity) FILTER (WHERE NOT is_buyer_maker), 0),
   coalesce(sum(quote_quantity) FILTER (WHERE NOT is_buyer_maker), 0),
   sum(last_id - first_id + 1), min(seq), max(seq), 0
-FROM exchange_trade WHERE market_id %% 2 = %(part)s GROUP BY market_id, 3
+FROM exchange_trade WHERE market_id %% 2 = %(part)s GROUP BY market_id, 3 ORDER BY 3, 1
 """
 
 MARK = """
@@ -153,7 +154,8 @@ def fold_level(interval: Interval, *, start: datetime) -> None:
         owner.execute("SET work_mem = '1GB'")
         owner.execute(
             f"INSERT INTO exchange_candle {candles.COLUMNS} {folded} "
-            "WHERE k.interval = %(child)s AND k.open_time >= %(start)s GROUP BY k.market_id, 3",
+            "WHERE k.interval = %(child)s AND k.open_time >= %(start)s "
+            "GROUP BY k.market_id, 3 ORDER BY 3, 1",
             {"interval": interval.value, "child": interval.child, "start": start},
         )
 
