@@ -72,9 +72,12 @@ class Watch:
             self.faults.append(f"left its origin for {request.url}")
 
     def _failed(self, request: Request) -> None:
+        failure = str(request.failure)
         # A request that the page itself gave up, because something else was chosen, is no fault.
-        if request.failure != "net::ERR_ABORTED":
-            self.faults.append(f"failed: {request.url} ({request.failure})")
+        expected = failure == "net::ERR_ABORTED"
+        expected |= self.server_may_be_gone and "ERR_CONNECTION" in failure
+        if not expected:
+            self.faults.append(f"failed: {request.url} ({failure})")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400 and response.status not in self.expected_statuses:

@@ -131,13 +131,18 @@ function busiest() {
 
 function choose(symbol) {
   if (!symbol) return chart.explain("No market is open here yet. Markets are added in the admin.");
-  views.show("chart");
   if (symbol === selection.symbol) return;
   follow(() => (selection.symbol = symbol));
   remember("market", symbol);
   tape.reset();
   list.draw();
   strip.draw();
+}
+
+/** A market that somebody picked: on a phone its chart comes to the front. */
+function pick(symbol) {
+  choose(symbol);
+  views.show("chart");
 }
 
 function chooseInterval(interval) {
@@ -204,7 +209,7 @@ function startIntervals() {
 
 theme.start(chart.restyle);
 chart.start(history.older);
-list.start(choose);
+list.start(pick);
 views.start();
 keys.start();
 connection.start(() => socket.retry());

@@ -61,7 +61,8 @@ export function takeTrade(trade) {
 
 // The newer of both: a ticker does not know the trades that came after it was computed.
 function moved(ticker, trade) {
-  if (!trade || trade.time <= ticker.asOf || !ticker.open || !ticker.last) return ticker;
+  if (!trade || trade.time <= ticker.asOf) return ticker;
+  if (!ticker.open) return { ...ticker, last: trade.price };
   const change = subtract(trade.price, ticker.open);
   return { ...ticker, last: trade.price, change, changePercent: percentOf(change, ticker.open) };
 }
