@@ -88,12 +88,16 @@ class Bench:
         if not holds:
             self.faults.append(sentence)
 
-    def interleave(self, contenders: Mapping[str, Work]) -> Rounds:
-        """Times every contender once per round; the order turns around from round to round."""
+    def interleave(self, contenders: Mapping[str, Work], *, before: Work = list) -> Rounds:
+        """Times every contender once per round; the order turns around from round to round.
+
+        `before` is done before each of them and not timed.
+        """
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for number in range(self.rounds):
             names = list(contenders)
             for name in names if number % 2 == 0 else reversed(names):
+                before()
                 times[name].append(elapsed_ms(contenders[name]))
             latest = ", ".join(f"{name} {spent[-1]:,.1f} ms" for name, spent in times.items())
             self.say(f"round {number + 1} of {self.rounds}: {latest}")

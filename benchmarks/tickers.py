@@ -87,7 +87,7 @@ def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000) -> None:
     }
     refresh()
     bench.say(f"the ORM loop: the {len(busy)} busiest, and {len(rest)} others × {weight:.1f}")
-    rounds = bench.interleave(contenders)
+    rounds = bench.interleave(contenders, before=market_day.mark_closed)
     loop_ms = [
         busy_ms + weight * rest_ms
         for busy_ms, rest_ms in zip(rounds.times_ms["busy"], rounds.times_ms["rest"], strict=True)
@@ -119,7 +119,6 @@ def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000) -> None:
 
 def refresh() -> None:
     """One run of the product's refresh, as its task does it."""
-    market_day.mark_closed()
     with transaction.atomic():
         tickers.update()
 
@@ -224,6 +223,7 @@ def brute(key: int, *, edge: datetime, stop: datetime) -> Values:
 
 def check(bench: Bench, *, sample: Sequence[int]) -> None:
     """Every field of every market against the trades, by SQL, by plain Python, and by the peers."""
+    market_day.mark_closed()
     refresh()
     rows = {row.market_id: row for row in Ticker.objects.all()}
     ours = {key: tuple(getattr(row, name) for name in FIELDS) for key, row in rows.items()}
