@@ -14,4 +14,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         grouped = vars(item).get("_nodeid")
         if grouped is not None:
-            item._id = NodeId.parse(grouped)  # noqa: SLF001
+            item._id = NodeId.parse(grouped)
