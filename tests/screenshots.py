@@ -1,7 +1,8 @@
 """`python -m tests.screenshots`: every view in both themes and three widths, into screenshots/.
 
 Looks at MOONX_URL, else at what answers on MOONX_PORT, else at a stack of its own. Exits 1 on a
-console error, a failed request, a request that leaves the origin, or sideways scroll.
+console error, a failed request, a request that leaves the origin, or sideways scroll. With
+`--curate` the pictures that the documents show are copied to docs/images.
 """
 
 import json
@@ -106,7 +107,8 @@ def main() -> int:
         faults = [fault for view in VIEWS for fault in take(browser, address, view)]
     for fault in faults:
         print(fault, file=sys.stderr)
-    curate()
+    if "--curate" in sys.argv[1:]:
+        curate()
     print(f"{len(VIEWS) * len(THEMES) * len(WIDTHS)} pictures in {TARGET}, {len(faults)} faults")
     return 1 if faults else 0
 
@@ -167,13 +169,16 @@ def origin() -> Iterator[str]:
 @contextmanager
 def own_stack(home: Path) -> Iterator[str]:
     """A whole stack with the demo, ended afterwards."""
-    port = find_ports(home, ["web"])["web"]
+    port = find_ports(home / "page", ["web"])["web"]  # the stack takes its own from `home`
     address = f"http://127.0.0.1:{port}"
     env = {**os.environ, "MOONX_HOME": str(home), "MOONX_PORT": str(port)}
     print(f"screenshots   | starting a stack of its own on {address}", flush=True)
     stack = subprocess.Popen([sys.executable, "-m", "moonx.up"], cwd=ROOT, env=env)
     try:
-        if not wait_until(lambda: has_demo(address), timeout_s=START_S, pause_s=0.5):
+        wait_until(
+            lambda: stack.poll() is not None or has_demo(address), timeout_s=START_S, pause_s=0.5
+        )
+        if stack.poll() is not None or not has_demo(address):
             raise SystemExit("The stack did not come up: see its lines above.")
         yield address
     finally:
