@@ -39,9 +39,10 @@ def free_port() -> int:
     return port
 
 
-def _copies(text: str) -> list[str]:
-    """What each COPY takes from the project."""
-    return re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE)
+def _copies(text: str) -> list[tuple[str, str]]:
+    """What the COPYs take from the project, each with where it goes."""
+    lines = re.findall(r"^COPY (?!--from)(.*) (\S+)$", text, re.MULTILINE)
+    return [(name, target) for names, target in lines for name in names.split()]
 
 
 class Image:
@@ -57,14 +58,14 @@ class Image:
         return self.text.rpartition("\nFROM ")[2]
 
     @property
-    def copied(self) -> list[str]:
-        """What comes from the project into the last stage."""
-        return [name for line in _copies(self.last) for name in line.split()]
+    def copied(self) -> list[tuple[str, str]]:
+        """What comes from the project into the last stage, each with where it goes."""
+        return _copies(self.last)
 
     @property
     def needed(self) -> set[str]:
         """What the build takes from the project, in whatever stage."""
-        return {name for line in _copies(self.text) for name in line.split()}
+        return {name for name, _ in _copies(self.text)}
 
     @property
     def fetched(self) -> dict[str, str]:
@@ -84,15 +85,13 @@ class Image:
     def lay_out(self, app: Path) -> None:
         """Copies and prepares the tree as the image's build does."""
         app.mkdir()
-        for name in self.copied:
-            if (ROOT / name).is_dir():
-                left_out = shutil.ignore_patterns("__pycache__", "tests", "vendor")
-                shutil.copytree(ROOT / name, app / name, ignore=left_out)
-            else:
-                shutil.copy(ROOT / name, app)
-        for source, target in self.fetched.items():
+        left_out = shutil.ignore_patterns("__pycache__", "tests", "vendor")
+        for source, target in [*self.copied, *self.fetched.items()]:
             (app / target).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / source, app / target)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, app / target, ignore=left_out)
+            else:
+                shutil.copy(ROOT / source, app / target)
         collect = re.search(r"RUN (SECRET_KEY=.* collectstatic --no-input)", self.text)
         assert collect is not None
         env = {**BARE, **self.variables}
