@@ -32,6 +32,10 @@ SELECT {bucket}, (array_agg(t.price ORDER BY t.seq))[1], max(t.price), min(t.pri
 FROM exchange_trade t
 WHERE t.market_id = %s AND t.executed_at >= %s AND t.executed_at < %s GROUP BY 1 ORDER BY 1
 """
+LAST_BEFORE = """
+SELECT price FROM exchange_trade WHERE market_id = %s AND executed_at < %s
+ORDER BY executed_at DESC, seq DESC LIMIT 1
+"""
 
 
 def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000, reads: int = READS) -> None:
@@ -96,8 +100,10 @@ def from_trades(market: Market, interval: Interval, *, now: datetime) -> list[Ba
         )
         names = candles.FIELDS.split(", ")
         found = [Bar(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
-    first = found[0].open_time if found else end
-    return list(bars.dense(found, interval, start=first, end=end, previous_close=None))
+        cursor.execute(LAST_BEFORE, [market.pk, start])
+        before = cursor.fetchone()
+    close = before[0] if before else None
+    return list(bars.dense(found, interval, start=start, end=end, previous_close=close))
 
 
 def check(bench: Bench, market: Market) -> None:

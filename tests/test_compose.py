@@ -72,11 +72,11 @@ def test_the_services_run_as_the_compose_file_says(deployment: Deployment) -> No
 
 @pytest.mark.lifecycle
 @pytest.mark.xdist_group("compose")
-def test_the_page_finds_its_static_files_in_the_image(deployment: Deployment) -> None:
+def test_pages_and_documents_find_their_files_in_the_image(deployment: Deployment) -> None:
     page = deployment.get("web", "/").decode()
     assets = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
     assert len(assets) > 2
-    for asset in assets:
+    for asset in (*assets, "/docs/http", "/docs/ws", "/openapi.json", "/asyncapi.json"):
         assert deployment.get("web", asset)
 
 

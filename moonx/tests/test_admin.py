@@ -21,6 +21,7 @@ from apps.exchange.models import Asset, CandleWatermark, Market, MarketStatus, T
 from moonx import schedule
 from moonx.celery import app
 from moonx.core import clock, valkey
+from moonx.core.intervals import Interval
 from moonx.core.models import Heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -290,5 +291,8 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
 
 def test_the_first_page_is_calm_when_nothing_is_amiss(staff: Client) -> None:
     schedule.install()
+    for row in CandleWatermark.objects.all():
+        row.closed_until = Interval(row.interval).floor(clock.db_now())
+        row.save()
     response = staff.get("/admin/")
     assert all(card.is_fine for card in response.context["cards"])

@@ -12,6 +12,9 @@ import redis
 
 from moonx.up.stores import Stores
 
+# They share a home, one after the other.
+pytestmark = pytest.mark.xdist_group("stores")
+
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
