@@ -18,6 +18,7 @@ class Lock(IntEnum):
     RELAY = 4
     DEMO = 5
     IMPORT = 6
+    EVENT_DAYS = 7  # taken by the function core_roll_events
 
 
 class LockBusy(Exception):
