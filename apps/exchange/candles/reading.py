@@ -1,6 +1,6 @@
 """Bars as they stand now: stored where closed, folded from smaller ones where not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
@@ -19,7 +19,8 @@ def between(market: Market, interval: Interval, *, start: datetime, end: datetim
 
     Right whether or not the buckets have been closed yet: what is not stored is folded here.
     """
-    return bars.fold(_stored(market, interval, start=start, end=end), interval)
+    stored = _stored(market, interval, start=start, end=end)
+    return stored if interval is Interval.M1 else bars.fold(stored, interval)
 
 
 def _stored(market: Market, interval: Interval, *, start: datetime, end: datetime) -> list[Bar]:
@@ -48,18 +49,21 @@ def _read_ranges(
         return [bar_of(row) for row in cursor.fetchall()]
 
 
-def in_progress(market: Market, *, now: datetime) -> dict[Interval, Bar]:
+def in_progress(
+    market: Market, *, now: datetime, closed: Mapping[Interval, datetime] | None = None
+) -> dict[Interval, Bar]:
     """The bar that is under way in each interval, where it has trades; from one query.
 
-    Each interval's bar in progress is its closed children and the child in progress.
+    Each interval's bar in progress is its closed children and the child in progress. Who asks for
+    many markets reads the watermarks once; old ones are as right as new ones.
     """
-    closed = watermarks()
+    marks = closed or watermarks()
     ranges = {
         interval: bars.cover(
             interval,
             start=interval.floor(now),
             end=Interval.M1.shift(Interval.M1.floor(now), 1),
-            closed_until=closed,
+            closed_until=marks,
         )
         for interval in Interval
     }
