@@ -23,6 +23,10 @@ ARGUMENTS = [
 ]
 
 
+# What a browser says of a server that is not there, or was killed before it answered.
+GONE = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE")
+
+
 def executable() -> str | None:
     """Where Chromium is; None where it is not installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
@@ -62,7 +66,7 @@ class Watch:
 
     def _console(self, kind: str, text: str) -> None:
         expected = any(f"status of {status}" in text for status in self.expected_statuses)
-        expected |= self.server_may_be_gone and "ERR_CONNECTION" in text
+        expected |= self.server_may_be_gone and any(word in text for word in GONE)
         if kind in {"error", "warning"} and not expected:
             self.faults.append(f"console {kind}: {text}")
 
@@ -75,7 +79,7 @@ class Watch:
         failure = str(request.failure)
         # A request that the page itself gave up, because something else was chosen, is no fault.
         expected = failure == "net::ERR_ABORTED"
-        expected |= self.server_may_be_gone and "ERR_CONNECTION" in failure
+        expected |= self.server_may_be_gone and any(word in failure for word in GONE)
         if not expected:
             self.faults.append(f"failed: {request.url} ({failure})")
 
