@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from apps.exchange import freshness
+from apps.exchange import freshness, markets
 from apps.exchange.models import (
     Asset,
     Candle,
@@ -25,7 +25,6 @@ from moonx.core import clock, money
 from moonx.core.intervals import Interval
 from moonx.core.staff import ReadOnlyAdmin, column
 
-CLOSED = {MarketStatus.HALT, MarketStatus.BREAK}
 STATUS_COLOURS = {
     MarketStatus.TRADING: "success",
     MarketStatus.POST_ONLY: "info",
@@ -104,13 +103,8 @@ class MarketAdmin(ModelAdmin):
     def get_readonly_fields(self, _request: HttpRequest, obj: Market | None = None) -> Any:
         return ("symbol", "base", "quote") if obj else ()
 
-    def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
-        """Notes when a market stopped: its ticker stands still from then on."""
-        if obj.status not in CLOSED:
-            obj.halted_at = None
-        elif obj.halted_at is None:
-            obj.halted_at = clock.db_now()
-        super().save_model(request, obj, form, change)
+    def save_model(self, _request: HttpRequest, obj: Market, _form: Any, _change: bool) -> None:
+        markets.save(obj, now=clock.db_now())
 
     @column(description="status", ordering="status", label=STATUS_COLOURS)
     def state(self, market: Market) -> str:

@@ -103,6 +103,21 @@ class Market(models.Model):
                 f"{self.quote.decimals}: use a larger tick or step."
             )
 
+        self._refuse_coarser_increments()
+
+    def _refuse_coarser_increments(self) -> None:
+        """Prices and quantities that stand must stay on the grid."""
+        stored = Market.objects.filter(pk=self.pk, trades__isnull=False).first()
+        if stored is None:
+            return
+        faults = {
+            name: f"Trades stand on {money.plain(getattr(stored, name))}: only finer steps fit."
+            for name in ("tick_size", "step_size")
+            if not money.on_grid(getattr(stored, name), step=getattr(self, name))
+        }
+        if faults:
+            raise ValidationError(faults)
+
     @property
     def price_places(self) -> int:
         """Decimals of a price."""

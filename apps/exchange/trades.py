@@ -85,7 +85,8 @@ def record(market: Market, new: Sequence[NewTrade], *, source: TradeSource) -> l
         insert(market, executed, source=source)
         candles.merge_minutes(market, bars.of_ticks(trade.tick() for trade in executed))
         outbox.emit_all(_fact(market, trade, source) for trade in executed)
-        transaction.on_commit(lambda: watch.push_bars([market]))
+        # Robust: the trades stand, whatever becomes of the push; the next ticker run repeats it.
+        transaction.on_commit(lambda: watch.push_bars([market]), robust=True)
     return executed
 
 

@@ -1,19 +1,29 @@
 """What subscribers of market data see: states pushed from rows, and snapshots for newcomers."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+
+from django.db import connection
 
 from apps.exchange import candles
 from apps.exchange.bars import Bar
 from apps.exchange.models import Market, Ticker, Trade
-from moonx.core import clock, events, money, push, topics
+from moonx.core import clock, events, logs, money, push, topics
 from moonx.core.intervals import Interval
 from moonx.core.push import State
 from moonx.core.topics import Namespace, UnknownTopic
 
+log = logs.get("moonx.watch")
+
 Check = Callable[[Sequence[str]], None]
 Shot = Callable[[Sequence[str]], topics.Snapshot]
+
+NEWEST_TRADES = """
+SELECT m.id, t.seq FROM exchange_market m CROSS JOIN LATERAL (
+  SELECT seq, executed_at FROM exchange_trade WHERE market_id = m.id ORDER BY seq DESC LIMIT 1) t
+WHERE t.executed_at >= %s
+"""
 
 TAPE = 50  # trades a new subscriber of a tape is shown
 HUNDRED = 100
@@ -24,28 +34,30 @@ def push_bars(markets: Iterable[Market]) -> int:
 
     The version of a bar is its last trade's sequence, so that a later reader always wins.
     """
-    now = clock.db_now()
+    now, closed = clock.db_now(), candles.watermarks()
     states = [
         _bar_state(market, interval, bar, now=now)
         for market in markets
-        for interval, bar in candles.in_progress(market, now=now).items()
+        for interval, bar in candles.in_progress(market, now=now, closed=closed).items()
     ]
     return push.publish_states(states, now=now)
 
 
 def push_missed_bars(*, now: datetime) -> int:
     """Sends again the bars in progress whose newest version never reached the push server."""
-    newest = dict(
-        Trade.objects.filter(executed_at__gte=Interval.M1.floor(now) - timedelta(minutes=1))
-        .order_by("market_id", "-seq")
-        .distinct("market_id")
-        .values_list("market_id", "seq")
-    )
+    newest = _newest_trades(since=Interval.MONTH.floor(now))
     markets = Market.objects.in_bulk(list(newest))
     topic = {pk: f"candles:{market.symbol}:1M" for pk, market in markets.items()}
     pushed = push.pushed_versions(list(topic.values()))
     behind = [markets[pk] for pk, seq in newest.items() if pushed.get(topic[pk], -1) < seq]
     return push_bars(behind) if behind else 0
+
+
+def _newest_trades(*, since: datetime) -> dict[int, int]:
+    """The last trade's sequence of each market that traded since then."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST_TRADES, [since])
+        return dict(cursor.fetchall())
 
 
 def push_tickers(tickers: Iterable[Ticker], *, now: datetime) -> int:
@@ -55,6 +67,8 @@ def push_tickers(tickers: Iterable[Ticker], *, now: datetime) -> int:
     news = [row for row in rows if pushed.get(f"ticker:{row.market.symbol}", -1) < row.version]
     states = [state for row in news for state in (_ticker_state(row), _price_state(row))]
     push.publish_states(states, now=now)
+    for row in news if logs.is_debug() else ():
+        log.debug("updated a ticker", market=row.market.symbol, last=row.last, version=row.version)
     return len(news)
 
 

@@ -56,6 +56,11 @@ def _add_correlation(_: Any, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def is_debug() -> bool:
+    """Whether lines about single items are wanted."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
 def configure(options: dict[str, Any]) -> None:
     """Sends every log line of this process to stderr as one JSON object."""
     shared: list[Processor] = [

@@ -14,7 +14,7 @@ from moonx.core.intervals import to_ms
 
 log = logs.get("moonx.push")
 
-# KEYS: position, seq, control, epoch.  ARGV: from, to, channel prefix, then (topic, head) pairs.
+# KEYS: position, seq.  ARGV: from, to, channel prefix, then (topic, head) pairs.
 # Enters each event once: refuses unless the stored position is exactly `from`.
 PUBLISH_FACTS = """
 local stored = redis.call('GET', KEYS[1])
@@ -45,6 +45,9 @@ for i = 3, #ARGV, 4 do
 end
 return taken
 """
+
+
+STATES_AT_ONCE = 500  # some 300 KB: a few ms of the push server, which does nothing else then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,28 +121,27 @@ def publish_states(states: Iterable[State], *, now: datetime) -> int:
 
     A push that fails is counted and left: its sender compares versions and sends again.
     """
-    args: list[str | int] = []
-    for state in states:
-        head_json = _state_head(state, now_ms=to_ms(now))
-        args += [state.key or state.topic, state.topic, state.version, head_json]
-    if not args:
-        return 0
+    rows = list(states)
+    taken = 0
     try:
-        taken = valkey.client().eval(
-            PUBLISH_STATES,
-            1,
-            valkey.key("seq"),
-            valkey.key("state:"),
-            valkey.key("t:"),
-            *args,
-        )
+        for start in range(0, len(rows), STATES_AT_ONCE):
+            taken += _publish(rows[start : start + STATES_AT_ONCE], now_ms=to_ms(now))
     except (RedisError, OSError) as error:
         metrics.state_push_errors.inc()
         log.warning("states not pushed, they will be sent again", error=type(error).__name__)
-        return 0
-    refused = len(args) // 4 - int(taken)
-    if refused:
-        metrics.states_refused.inc(refused)
+        return taken
+    if len(rows) > taken:
+        metrics.states_refused.inc(len(rows) - taken)
+    return taken
+
+
+def _publish(states: Sequence[State], *, now_ms: int) -> int:
+    args: list[str | int] = []
+    for state in states:
+        args += [state.key or state.topic, state.topic, state.version]
+        args.append(_state_head(state, now_ms=now_ms))
+    prefixes = valkey.key("state:"), valkey.key("t:")
+    taken = valkey.client().eval(PUBLISH_STATES, 1, valkey.key("seq"), *prefixes, *args)
     return int(taken)
 
 

@@ -164,7 +164,7 @@ def day_tickers(query: Query) -> Any:
     if kind not in {"FULL", "MINI"}:
         raise errors.invalid("type")
     markets = _markets(query.symbols(), status=query.status())
-    rows = Ticker.objects.in_bulk([market.pk for market in markets])
+    rows = Ticker.objects.select_related("market").in_bulk([market.pk for market in markets])
     now = clock.db_now()
     found = [
         shapes.ticker(

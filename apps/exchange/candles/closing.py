@@ -2,29 +2,39 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.exchange.candles.folding import fold_all
 from apps.exchange.candles.rows import fact, select, watermarks
 from apps.exchange.models import CandleWatermark, Market
-from moonx.core import clock, locks, outbox
+from moonx.core import clock, locks, logs, outbox
 from moonx.core.events import CandleClosed
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
+
+log = logs.get("moonx.candles")
+
+STEP = 5_000  # bars read in one step: some 0.3 s under the lock
 
 
 def close(interval: Interval) -> int:
     """Closes every bucket of `interval` that has ended, and those of its children first.
 
     All markets at once, however long nobody did: bars above 1m are folded and stored, and each
-    closed bar is announced once. Returns how many bars of `interval` were closed. Raises LockBusy
-    where trades kept the fold lock for too long; the next run catches up.
+    closed bar is announced once. Returns how many bars of `interval` were closed. Works in steps
+    that commit one by one, so that catching up never keeps trades waiting for long. Raises LockBusy
+    where trades kept the fold lock for too long; the next run goes on.
     """
-    with transaction.atomic():
-        # Trades hold this lock shared: none is under way while buckets close, so no trade can
-        # enter a bucket between its fold and its announcement.
-        locks.hold(Lock.CANDLE_FOLD)
-        return close_until(interval, until=interval.floor(clock.db_now()))
+    closed = 0
+    while True:
+        with transaction.atomic():
+            # Trades hold this lock shared: none is under way while buckets close, so no trade can
+            # enter a bucket between its fold and its announcement.
+            locks.hold(Lock.CANDLE_FOLD)
+            step = _step(interval, until=interval.floor(clock.db_now()))
+        if step is None:
+            return closed
+        closed += step
 
 
 def close_overdue(*, grace: timedelta) -> list[Interval]:
@@ -38,19 +48,49 @@ def close_overdue(*, grace: timedelta) -> list[Interval]:
 
 
 def close_until(interval: Interval, *, until: datetime) -> int:
-    """As `close`, up to the bucket start `until`; the caller holds the fold lock."""
+    """As `close`, up to the bucket start `until`, at once; the caller holds the fold lock."""
     interval.check_start(until)
-    if interval.child is not None:
-        close_until(interval.child, until=until)
-    mark = CandleWatermark.objects.get(interval=interval.value)
-    if mark.closed_until >= until:
-        return 0
-    if interval.child is not None:
-        fold_all(interval, start=mark.closed_until, end=until)
-    count = _announce_closed(interval, start=mark.closed_until, end=until)
-    mark.closed_until = until
-    mark.save()
-    return count
+    closed = 0
+    while (step := _step(interval, until=until)) is not None:
+        closed += step
+    return closed
+
+
+def _step(interval: Interval, *, until: datetime) -> int | None:
+    """Closes some buckets of the smallest interval that is behind; None where none is.
+
+    Returns how many bars of `interval` itself it closed.
+    """
+    marks = watermarks()
+    behind = [level for level in _chain(interval) if marks[level] < until]
+    if not behind:
+        return None
+    level, start = behind[0], marks[behind[0]]
+    end = _affordable(level, start=start, until=until)
+    if level.child is not None:
+        fold_all(level, start=start, end=end)
+    count = _announce_closed(level, start=start, end=end)
+    CandleWatermark.objects.filter(interval=level.value).update(closed_until=end)
+    return count if level is interval else 0
+
+
+def _chain(interval: Interval) -> list[Interval]:
+    """The intervals that `interval` is folded from, the smallest first, and itself."""
+    return [*(_chain(interval.child) if interval.child else []), interval]
+
+
+def _affordable(level: Interval, *, start: datetime, until: datetime) -> datetime:
+    """Up to which bucket start a step may go: about STEP bars are read, at least one bucket."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT open_time FROM exchange_candle WHERE interval = %s AND open_time >= %s "
+            "AND open_time < %s ORDER BY open_time OFFSET %s LIMIT 1",
+            [(level.child or level).value, start, until, STEP],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return until
+    return min(until, max(level.floor(row[0]), level.shift(start, 1)))
 
 
 def _announce_closed(interval: Interval, *, start: datetime, end: datetime) -> int:
@@ -61,4 +101,7 @@ def _announce_closed(interval: Interval, *, start: datetime, end: datetime) -> i
     outbox.emit_all(
         fact(CandleClosed, markets[market_id], interval, bar) for market_id, bar in found
     )
+    for market_id, bar in found if logs.is_debug() else ():
+        market = markets[market_id].symbol
+        log.debug("closed a candle", market=market, interval=interval, open_time=bar.open_time)
     return len(found)

@@ -4,12 +4,14 @@ import os
 import random
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
-from apps.exchange import bars, candles, trades
+from apps.exchange import bars, candles, tasks, trades
+from apps.exchange.candles import closing
 from apps.exchange.models import Candle, Market, Trade, TradeSource
 from apps.exchange.tests.factory import at, market, open_since, trade, traded, traded_all
 from apps.exchange.trades import Executed, NewTrade
@@ -29,7 +31,9 @@ def close(interval: Interval, until: datetime) -> int:
         return candles.close_until(interval, until=until)
 
 
-def days_of_trades(where: Market, *, days: int, count: int) -> list[Executed]:
+def days_of_trades(
+    where: Market, *, days: int, count: int, start: datetime = MONDAY
+) -> list[Executed]:
     rng = random.Random(7)  # noqa: S311
     seconds = sorted(rng.randrange(days * 86_400) for _ in range(count))
     return traded_all(
@@ -37,7 +41,7 @@ def days_of_trades(where: Market, *, days: int, count: int) -> list[Executed]:
         [
             trade(
                 seq,
-                MONDAY + timedelta(seconds=second),
+                start + timedelta(seconds=second),
                 f"{rng.randrange(90, 110)}.{rng.randrange(100):02}",
                 str(rng.randrange(1, 9)),
                 maker_buys=rng.random() < 0.5,
@@ -108,6 +112,37 @@ def test_an_outage_of_any_length_is_caught_up_by_the_first_run() -> None:
     for interval in (Interval.D1, Interval.MONTH):
         stored = Candle.objects.filter(interval=interval.value).count()
         assert stored == len(from_trades(rows, interval))
+
+
+def test_catching_up_goes_in_steps_that_commit_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(closing, "STEP", 20)
+    past = at("2025-01-06 00:00")
+    open_since(past)
+    where = market()
+    rows = days_of_trades(where, days=4, count=300, start=past)
+    steps = 0
+
+    def count_steps(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal steps
+        steps += "pg_advisory_xact_lock(" in sql
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count_steps):
+        closed = candles.close(Interval.D1)
+    assert closed == len(from_trades(rows, Interval.D1))
+    assert steps > 300 / 20
+    told = OutboxEvent.objects.values_list("payload__interval", "payload__openTime")
+    assert len(told) == len(set(told))
+
+
+def test_candles_that_trades_keep_from_closing_are_counted_as_failed() -> None:
+    market()
+    with psycopg.connect(os.environ["DATABASE_URL"]) as other:
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, 0)", [Lock.CANDLE_FOLD])
+        sentence = tasks.close_candles_5m.run()
+    assert sentence.startswith("Closed 5m candles: 0 success, 1 failed (")
 
 
 def test_a_day_is_closed_from_hours_that_nobody_closed_in_time() -> None:

@@ -1,5 +1,6 @@
 """The rolling 24 hours, exact to the microsecond."""
 
+import logging
 import random
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -175,6 +176,16 @@ def test_the_version_rises_only_when_a_public_field_changes() -> None:
     assert [updated(where).version for _ in range(3)] == [1, 1, 1]
     traded(where, trade(2, STOP - timedelta(minutes=1), "6.00"))
     assert updated(where).version == 2
+
+
+def test_debug_says_each_ticker(caplog: pytest.LogCaptureFixture) -> None:
+    market()
+    tickers.update()
+    with caplog.at_level(logging.DEBUG):
+        tickers.push(now=clock.db_now())
+    assert [row.msg["market"] for row in caplog.records if "updated a ticker" in str(row.msg)] == [
+        "XRPETH"
+    ]
 
 
 def test_only_changed_tickers_are_pushed_and_lost_ones_again() -> None:
