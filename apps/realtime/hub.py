@@ -22,6 +22,7 @@ from moonx.core import logs, push, topics, valkey
 log = logs.get("moonx.hub")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+LASTING_S = 5.0  # a connection that held so long was good: the next pause is short again
 SEQ = '"seq":'
 CLIENT_NAME = f"moonx-gateway-{os.getpid()}"
 StoreErrors = (RedisError, OSError, DatabaseError, TimeoutError)
@@ -41,7 +42,9 @@ class Hub:
         self._prefix = valkey.key("t:")
         self._control = valkey.key("control").encode()
         self._pubsub: PubSub | None = None
-        self._wire: set[str] = set()  # topics asked for on the current connection
+        # What was asked for on the current connection, and for whom: a topic that is forgotten and
+        # wanted again before the wire heard of it is another Topic, which needs its own answer.
+        self._wire: dict[str, Topic] = {}
         self._wire_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader = asyncio.create_task(self._read())
@@ -87,49 +90,57 @@ class Hub:
     async def _read(self) -> None:
         pause_s = FIRST_PAUSE_S
         while True:
-            pubsub = self.client.pubsub()
-            try:
-                await self._attach(pubsub)
-                pause_s = FIRST_PAUSE_S
-                while True:
-                    message = await pubsub.get_message(timeout=5)
-                    if message is not None:
-                        self._take(message)
-            except (RedisError, OSError) as error:
-                measures.reader_reconnects.inc()
-                log.warning("reader lost the push server", error=type(error).__name__)
-            finally:
-                self._detach()
-                await _quietly_close(pubsub)
+            began = time.monotonic()
+            await self._read_one_connection()
+            lasted_s = time.monotonic() - began
+            pause_s = FIRST_PAUSE_S if lasted_s > LASTING_S else min(pause_s * 2, LONGEST_PAUSE_S)
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _read_one_connection(self) -> None:
+        """Takes what comes, and returns when the connection is of no more use."""
+        pubsub = self.client.pubsub()
+        try:
+            await self._attach(pubsub)
+            while True:
+                message = await pubsub.get_message(timeout=5)
+                if message is not None:
+                    self._take(message)
+        except (RedisError, OSError) as error:
+            measures.reader_reconnects.inc()
+            log.warning("reader lost the push server", error=type(error).__name__)
+        except Exception:  # a reader that ended would leave every socket silent for good
+            measures.hub_faults.labels("reader").inc()
+            log.exception("reader failed, it starts again")
+        finally:
+            self._detach()
+            await _quietly_close(pubsub)
 
     async def _attach(self, pubsub: PubSub) -> None:
         async with self._wire_lock:
-            wanted = set(self._topics)
+            wanted = dict(self._topics)
             channels = [self._prefix + topic for topic in wanted]
             await pubsub.subscribe(valkey.key("control"), *channels)
             self._pubsub, self._wire = pubsub, wanted
-        for topic in set(self._topics) - wanted:
+        for topic in set(self._topics) - set(wanted):
             self._spawn(self._adjust(topic))
 
     def _detach(self) -> None:
-        self._pubsub, self._wire = None, set()
+        self._pubsub, self._wire = None, {}
         for topic in self._topics.values():
             topic.confirmed = False
 
     async def _adjust(self, topic: str) -> None:
         """Makes the connection's subscriptions match what is wanted now."""
         async with self._wire_lock:
-            pubsub, wanted = self._pubsub, topic in self._topics
-            if pubsub is None or wanted == (topic in self._wire):
+            pubsub, wanted = self._pubsub, self._topics.get(topic)
+            if pubsub is None or wanted is self._wire.get(topic):
                 return
             try:
-                if wanted:
-                    self._wire.add(topic)
-                    await pubsub.subscribe(self._prefix + topic)
+                if wanted is not None:
+                    self._wire[topic] = wanted
+                    await pubsub.subscribe(self._prefix + topic)  # confirmed each time it is asked
                 else:
-                    self._wire.discard(topic)
+                    del self._wire[topic]
                     await pubsub.unsubscribe(self._prefix + topic)
             except (RedisError, OSError, AttributeError) as error:
                 # The reader meets the same failure, reconnects and asks for everything. The
@@ -199,14 +210,15 @@ class Hub:
                 frames, resync = await _snapshot(topic.name, start, needed=_needed(waiting))
             except (*StoreErrors, NoEpoch, topics.UnknownTopic) as error:
                 log.warning("no snapshot yet", topic=topic.name, error=type(error).__name__)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            except Exception:  # what one row does to a snapshot must not end the topic for all
+                measures.hub_faults.labels("snapshot").inc()
+                log.exception("snapshot failed, it is tried again", topic=topic.name)
+            else:
+                if generation == topic.generation:  # or what it connects to was lost meanwhile
+                    _hand_over(topic, waiting, start, frames, resync)
                 continue
-            if generation != topic.generation:
-                continue  # what the snapshot connects to was lost while it was made
-            for subscription in waiting:
-                if subscription in topic.subscriptions:
-                    subscription.open(start, frames, resync=resync)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def _where(self, topic: str) -> Start:
         async with self.client.pipeline(transaction=True) as pipe:
@@ -226,6 +238,14 @@ class Hub:
 
 def _waiting(topic: Topic) -> list[Subscription]:
     return [one for one in topic.subscriptions if one.phase is Phase.WAITING]
+
+
+def _hand_over(
+    topic: Topic, waiting: list[Subscription], start: Start, frames: list[str], resync: str
+) -> None:
+    for subscription in waiting:
+        if subscription in topic.subscriptions:
+            subscription.open(start, frames, resync=resync)
 
 
 def _needed(waiting: list[Subscription]) -> bool:

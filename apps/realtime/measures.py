@@ -24,6 +24,7 @@ fanout = Histogram(
     buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5),
 )
 reader_reconnects = Counter("moonx_ws_reader_reconnects_total", "Reconnects of the hub's reader")
+hub_faults = Counter("moonx_ws_hub_faults_total", "Unexpected errors in the hub", ["where"])
 gaps = Counter("moonx_ws_gaps_total", "Gaps seen by the hub", ["result"])
 rate_limited = Counter("moonx_ws_rate_limited_total", "Refused by a limit", ["kind"])
 sign_ins = Counter("moonx_sign_ins_total", "Sign-ins with a password", ["result"])

@@ -2,12 +2,42 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from apps.realtime import measures
 
 MAX_FRAMES = 1024
 MAX_CHARACTERS = 1_048_576
+# What subscriptions begin with is one frame per market and more; it is no sign of a slow client
+# until several times of it wait.
+MAX_OPENING_CHARACTERS = 16_777_216
+
+
+@dataclass(slots=True)
+class Load:
+    """How much of one kind waits, and how much may: `max_frames` None where only size counts."""
+
+    max_frames: int | None
+    max_characters: int
+    frames: int = 0
+    characters: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may wait."""
+        too_many = self.max_frames is not None and self.frames >= self.max_frames
+        return too_many or self.characters >= self.max_characters
+
+    def add(self, text: str) -> None:
+        """One more waits."""
+        self.frames += 1
+        self.characters += len(text)
+
+    def remove(self, text: str) -> None:
+        """It waits no more."""
+        self.frames -= 1
+        self.characters -= len(text)
 
 
 class Outlet:
@@ -19,21 +49,30 @@ class Outlet:
     ) -> None:
         self._send = send
         self._too_slow = too_slow
-        self._queue: deque[str] = deque()
-        self._characters = 0
+        self._queue: deque[tuple[str, Load]] = deque()
+        self._live = Load(MAX_FRAMES, MAX_CHARACTERS)
+        self._opening = Load(None, MAX_OPENING_CHARACTERS)
         self._waiting = asyncio.Event()
         self._closed = False
         self._task = asyncio.create_task(self._run())
 
     def deliver(self, text: str) -> None:
         """Queues a frame; never waits."""
+        self._enqueue(text, self._live)
+
+    def deliver_opening(self, texts: Iterable[str]) -> None:
+        """Queues what a subscription begins with; it leaves the room of later frames alone."""
+        for text in texts:
+            self._enqueue(text, self._opening)
+
+    def _enqueue(self, text: str, load: Load) -> None:
         if self._closed:
             return
-        if len(self._queue) >= MAX_FRAMES or self._characters >= MAX_CHARACTERS:
+        if load.full:
             self.overflow()
             return
-        self._queue.append(text)
-        self._characters += len(text)
+        load.add(text)
+        self._queue.append((text, load))
         self._waiting.set()
 
     def overflow(self) -> None:
@@ -67,8 +106,8 @@ class Outlet:
                 self._waiting.clear()
                 await self._waiting.wait()
                 continue
-            text = self._queue.popleft()
-            self._characters -= len(text)
+            text, load = self._queue.popleft()
+            load.remove(text)
             try:
                 await self._send(text)
             except OSError:  # the client is gone; the server will tell the consumer

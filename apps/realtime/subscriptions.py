@@ -1,6 +1,7 @@
 """What the hub keeps of topics and their subscribers: who waits, who is live, what is kept."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
@@ -13,6 +14,9 @@ class Sink(Protocol):
 
     def deliver(self, text: str) -> None:
         """Takes a frame for the client."""
+
+    def deliver_opening(self, texts: Iterable[str]) -> None:
+        """Takes the frames that a subscription begins with, however many they are."""
 
     def overflow(self) -> None:
         """Says that the subscriber cannot be served any more."""
@@ -80,11 +84,8 @@ class Subscription:
         self.started = True
         if self.phase is not Phase.READY:
             return
-        for text in self.opening:
-            self.sink.deliver(text)
-        for seq, text in self.buffer:
-            if seq > self.start.seq:
-                self.sink.deliver(text)
+        kept = [text for seq, text in self.buffer if seq > self.start.seq]
+        self.sink.deliver_opening([*self.opening, *kept])
         self.opening, self.phase = [], Phase.LIVE
         self.buffer.clear()
 

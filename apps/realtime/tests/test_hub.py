@@ -1,13 +1,15 @@
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from apps.realtime import hub, publisher
-from apps.realtime.outlet import MAX_FRAMES, Outlet
-from apps.realtime.subscriptions import LONGEST_BUFFER, Subscription
+from apps.realtime.outlet import MAX_FRAMES, MAX_OPENING_CHARACTERS, Outlet
+from apps.realtime.subscriptions import LONGEST_BUFFER, Start, Subscription
 from apps.realtime.tests.sockets import connected, set_price, tell
-from moonx.core import valkey
+from moonx.core import topics, valkey
+from moonx.core.topics import Namespace
 
 pytestmark = pytest.mark.usefixtures("gateway", "open_reading")
 
@@ -45,25 +47,17 @@ async def test_a_subscriber_gets_the_snapshot_then_every_frame_once(
 async def test_frames_that_come_while_the_snapshot_is_made_follow_it(
     news: list[dict[str, Any]],
 ) -> None:
-    class Late:
-        heard: list[str] = []
-
-        def deliver(self, text: str) -> None:
-            self.heard.append(text)
-
-        def overflow(self) -> None:
-            raise AssertionError
-
-    subscription = hub.current().subscribe(Late(), "news:today", snapshot=True)
+    late = Ear()
+    subscription = hub.current().subscribe(late, "news:today", snapshot=True)
     await asyncio.wait_for(subscription.ready, 10)
     tell(1)
     tell(2)
     await eventually(lambda: len(subscription.buffer) == 2)
-    assert Late.heard == []
+    assert late.heard == []
     subscription.go_live()
     tell(3)
-    await eventually(lambda: len(Late.heard) == 4)
-    seqs = [int(text[text.rindex(":") + 1 : -1]) for text in Late.heard]
+    await eventually(lambda: len(late.heard) == 4)
+    seqs = [int(text[text.rindex(":") + 1 : -1]) for text in late.heard]
     assert seqs == [0, 1, 2, 3]
 
 
@@ -156,17 +150,104 @@ async def test_the_last_unsubscriber_ends_the_processes_own_subscription(
 async def test_subscribers_that_come_together_share_a_snapshot(
     news: list[dict[str, Any]],
 ) -> None:
-    class Deaf:
-        def deliver(self, text: str) -> None:
-            """Takes it."""
-
-        def overflow(self) -> None:
-            """Nothing to close."""
-
     own = hub.current()
-    both = [own.subscribe(Deaf(), "news:today", snapshot=True) for _ in range(50)]
+    both = [own.subscribe(Ear(), "news:today", snapshot=True) for _ in range(50)]
     await asyncio.wait_for(asyncio.gather(*(one.ready for one in both)), 10)
     assert len({id(one.opening) for one in both}) == 1
+
+
+async def test_a_topic_that_is_left_and_wanted_again_at_once_is_heard(
+    news: list[dict[str, Any]],
+) -> None:
+    own, second = hub.current(), Ear()
+    first = own.subscribe(Ear(), "news:today", snapshot=True)
+    await asyncio.wait_for(first.ready, 10)
+    own.unsubscribe(first)
+    again = own.subscribe(second, "news:today", snapshot=True)  # before the wire heard of the end
+    await asyncio.wait_for(again.ready, 10)
+    again.go_live()
+    tell(1)
+    await eventually(lambda: len(second.heard) == 2)
+    assert listeners(valkey.key("t:news:today")) == 1
+
+
+async def test_a_frame_that_breaks_the_reader_does_not_end_it(news: list[dict[str, Any]]) -> None:
+    async with connected() as socket:
+        await socket.ask("subscribe", channel="news:today")
+        await socket.hear()
+        valkey.client().publish(valkey.key("t:news:today"), "no frame")
+        news[:] = [{"n": 1}]
+        assert (await socket.hear())["type"] == "resync"
+        assert (await socket.hear())["data"] == {"n": 1}
+        tell(1)
+        assert (await socket.hear())["data"] == {"n": 1}
+
+
+async def test_a_snapshot_that_fails_unexpectedly_is_tried_again() -> None:
+    tries = []
+
+    def snapshot(_: Any) -> topics.Snapshot:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ValueError("a row that cannot be shown")
+        return [("news.told", {"n": 1})]
+
+    topics.register(
+        Namespace(name="brittle", public=True, arity=0, check=lambda _: None, snapshot=snapshot)
+    )
+    try:
+        subscription = hub.current().subscribe(Ear(), "brittle", snapshot=True)
+        await asyncio.wait_for(subscription.ready, 10)
+    finally:
+        del topics._namespaces["brittle"]
+    assert len(tries) == 3
+
+
+async def test_a_snapshot_of_many_markets_and_what_came_meanwhile_closes_no_socket(
+    news: list[dict[str, Any]],
+) -> None:
+    news[:] = [{"n": number, "told": "x" * 900} for number in range(1500)]
+    async with connected() as socket:
+        await socket.ask("subscribe", channel="news:today")
+        heard = [(await socket.hear())["data"]["n"] for _ in range(1500)]
+        tell(1)
+        assert (await socket.hear())["data"] == {"n": 1}
+    assert heard == list(range(1500))
+
+
+async def test_the_frames_kept_during_a_snapshot_are_part_of_the_opening() -> None:
+    sent: list[str] = []
+
+    async def send(text: str) -> None:
+        sent.append(text)
+
+    outlet = Outlet(send, lambda: sent.append("too slow"))
+    subscription = Subscription(
+        "t", outlet, wants_snapshot=True, ready=asyncio.get_running_loop().create_future()
+    )
+    for number in range(1, LONGEST_BUFFER):
+        subscription.take(number, "{}")
+    subscription.open(Start("e", 0), ["{}"] * 1500, resync="")
+    subscription.go_live()
+    for _ in range(MAX_FRAMES):
+        outlet.deliver("{}")  # the room of live frames is untouched
+    await outlet.flush(timeout_s=5)
+    assert len(sent) == LONGEST_BUFFER - 1 + 1500 + MAX_FRAMES
+    assert "too slow" not in sent
+
+
+async def test_openings_that_pile_up_before_a_client_that_does_not_read_are_bounded() -> None:
+    blocked, gone = asyncio.Event(), asyncio.Event()
+
+    async def never(_: str) -> None:
+        await blocked.wait()
+
+    outlet = Outlet(never, gone.set)
+    opening = ["x" * 1_000_000]
+    for _ in range(MAX_OPENING_CHARACTERS // 1_000_000 + 2):
+        outlet.deliver_opening(opening)
+    assert gone.is_set()
+    await outlet.stop()
 
 
 async def test_a_client_that_does_not_read_is_given_up_and_holds_nobody_up() -> None:
@@ -186,22 +267,33 @@ async def test_a_client_that_does_not_read_is_given_up_and_holds_nobody_up() -> 
 
 
 async def test_what_is_kept_for_a_waiting_subscriber_is_bounded() -> None:
-    class Counting:
-        overflows = 0
-
-        def deliver(self, text: str) -> None:
-            raise AssertionError(text)
-
-        def overflow(self) -> None:
-            self.overflows += 1
-
-    sink = Counting()
+    sink = Ear()
     subscription = Subscription(
         "t", sink, wants_snapshot=True, ready=asyncio.get_running_loop().create_future()
     )
     for number in range(LONGEST_BUFFER + 1):
         subscription.take(number, "{}")
-    assert sink.overflows == 1
+    assert (sink.overflows, sink.heard) == (1, [])
+
+
+class Ear:
+    """A subscriber that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.overflows = 0
+
+    def deliver(self, text: str) -> None:
+        """Keeps it."""
+        self.heard.append(text)
+
+    def deliver_opening(self, texts: Iterable[str]) -> None:
+        """Keeps them."""
+        self.heard.extend(texts)
+
+    def overflow(self) -> None:
+        """Counts it."""
+        self.overflows += 1
 
 
 def cut_reader() -> None:
