@@ -264,5 +264,6 @@ def tape_data(market: Market, trade: Trade) -> dict[str, Any]:
 
 def _candle_snapshot(args: Sequence[str]) -> topics.Snapshot:
     market, interval, now = _market(args[0]), Interval(args[1]), clock.db_now()
-    bar = candles.in_progress(market, now=now).get(interval)
-    return [("candle.updated", _bar_state(market, interval, bar, now=now).data)] if bar else []
+    start = interval.floor(now)
+    found = candles.between(market, interval, start=start, end=interval.shift(start, 1))
+    return [("candle.updated", _bar_state(market, interval, bar, now=now).data) for bar in found]
