@@ -20,7 +20,7 @@ BUSY_POLL_S, IDLE_POLL_S = 0.02, 0.2
 IDLE_AFTER_S = 1.0
 CHECK_EVERY_S = 1.0  # how soon an emptied push server is noticed while nothing happens
 STANDBY_POLL_S = 1.0
-ROLL_EVERY_S = 3600.0
+ROLL_EVERY_S, ROLL_AGAIN_S = 3600.0, 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 
 PushErrors = (RedisError, OSError)
@@ -213,10 +213,24 @@ def _serve(
         alive()
         now = time.monotonic()
         if now >= roll_at:
-            sequencer.roll_days()
-            roll_at = now + ROLL_EVERY_S
+            roll_at = now + (ROLL_EVERY_S if _roll_days(sequencer) else ROLL_AGAIN_S)
         if relay.step():
             moved()
             busy_until = now + IDLE_AFTER_S
         else:
             waker.wait(BUSY_POLL_S if now < busy_until else IDLE_POLL_S)
+
+
+def _roll_days(sequencer: Sequencer) -> bool:
+    """False where it must be tried again: days are ready ahead, so the relay's turn goes on.
+
+    A lost connection is met again, and handled, by the next move.
+    """
+    try:
+        sequencer.roll_days()
+    except psycopg.Error as error:
+        measures.relay_errors.inc()
+        reason = str(error).strip()[:200]
+        log.warning("days not rolled, tried again", error=reason, pause_s=ROLL_AGAIN_S)
+        return False
+    return True

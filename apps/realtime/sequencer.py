@@ -11,7 +11,8 @@ from psycopg.rows import args_row
 
 from moonx.core.locks import Lock
 
-KEEP_DAYS, AHEAD_DAYS = 7, 3
+KEEP_DAYS = 7  # of published events; what must never be lost is in the rows they tell of
+AHEAD_DAYS = 3  # partitions made before they are needed, should nobody roll them for days
 
 # A dead connection must be noticed within seconds by both ends, or its lock would outlive it.
 OPTIONS = "-c client_connection_check_interval=1000 -c statement_timeout=30000 -c timezone=UTC"

@@ -3,11 +3,9 @@
 from django.db import connection
 
 from apps.realtime import signin
+from apps.realtime.sequencer import AHEAD_DAYS, KEEP_DAYS
 from moonx.core import clock, presence
 from moonx.core.jobs import Outcome, job
-
-KEEP_DAYS = 7  # of published events; what must never be lost is in the rows they tell of
-AHEAD_DAYS = 3  # partitions made before they are needed, should this task not run for days
 
 
 @job(name="realtime.prune_events")

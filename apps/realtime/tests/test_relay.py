@@ -260,6 +260,34 @@ def test_a_terminated_database_session_is_replaced() -> None:
     assert judge(recorder.stretches, events=numbered()).ok
 
 
+def test_days_that_cannot_be_rolled_now_do_not_end_the_relays_turn() -> None:
+    class Held(Sequencer):
+        """Somebody reads the events, a dump say."""
+
+        asked = 0
+
+        def roll_days(self) -> int:
+            self.asked += 1
+            raise psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")
+
+    client, stop = valkey.client(), threading.Event()
+    with Held(settings.ENV.direct_dsn()) as sequencer, Recorder(client) as recorder:
+        assert sequencer.try_lock()
+        relay = relaying.Relay(sequencer, Publisher(client))
+        drain(relay)
+        emit(1)
+        relaying._serve(
+            sequencer,
+            relay,
+            relaying.Waker(client),
+            stop=stop,
+            moved=stop.set,
+            alive=lambda: None,
+        )
+        assert eventually(lambda: recorder.last_position() == 1)
+        assert sequencer.asked == 1
+
+
 def test_an_event_carries_the_correlation_id_of_the_work_that_caused_it() -> None:
     client = valkey.client()
     pubsub = valkey.pubsub(client)
