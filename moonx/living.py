@@ -34,12 +34,14 @@ class LoopPulse(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         if self._pulse is None:
             self._pulse = heartbeat.start(settings.ENV.moonx_role)
-        self._pulse.alive()
+        self._pulse.resume()
         self._timer = consumer.timer.call_repeatedly(TICK_S, self._pulse.alive)
 
     def stop(self, _consumer: Any) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._pulse is not None:
+            self._pulse.pause()
 
 
 def is_worker() -> bool:

@@ -71,6 +71,7 @@ class Pulse:
         self._end_process = end_process
         self._started_s = self._alive_s = time.monotonic()
         self._pid = os.getpid()
+        self._paused = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -84,6 +85,16 @@ class Pulse:
     def alive(self) -> None:
         """Called by the loop that does the process's work, at least every few seconds."""
         self._alive_s = time.monotonic()
+
+    def pause(self) -> None:
+        """No loop turns for now, for a known reason: neither beats nor ends the process."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The loop turns again; its silence counts from now."""
+        # First alive: a beat between the two would take the pause for a hanging loop.
+        self.alive()
+        self._paused = False
 
     def stop(self) -> None:
         """Ends the beating and takes the row away."""
@@ -100,6 +111,8 @@ class Pulse:
             self._stop.wait(self._every_s)
 
     def _once(self) -> None:
+        if self._paused:
+            return
         silent_s = time.monotonic() - self._alive_s
         if silent_s > self._every_s * MISSES:
             log.critical("the main loop hangs, ending the process", role=self.role)

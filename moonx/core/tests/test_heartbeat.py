@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
+from kombu.asynchronous.timer import Timer
 
 from moonx.core import clock, heartbeat, presence
 from moonx.core.heartbeat import Pulse
 from moonx.core.models import Heartbeat, OutboxEvent
+from moonx.living import LoopPulse
 from moonx.settings import env
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -79,6 +82,24 @@ def test_a_loop_that_turns_keeps_its_process() -> None:
             pulse.alive()
             time.sleep(0.02)
         assert ended == []
+    finally:
+        pulse.stop()
+
+
+def test_a_worker_without_its_broker_pauses_and_is_watched_again_once_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[int] = []
+    pulse = Pulse("worker:stats", every_s=0.1, end_process=ended.append).start()
+    monkeypatch.setattr(LoopPulse, "_pulse", pulse)
+    consumer = SimpleNamespace(timer=Timer())
+    step = LoopPulse(consumer)
+    try:
+        step.start(consumer)
+        step.stop(consumer)
+        assert not until(lambda: ended, timeout_s=0.8)
+        step.start(consumer)
+        assert until(lambda: ended), "connected, but no timer turns"
     finally:
         pulse.stop()
 
