@@ -142,18 +142,39 @@ async def look(
     return Probe(fault=fault, ms=round((time.monotonic() - started) * 1000))
 
 
-_last: tuple[float, dict[str, Probe]] = (float("-inf"), {})
+class Looks:
+    """The last look at everything, and the one under way, which all who ask meanwhile share."""
+
+    def __init__(self) -> None:
+        self._at_s = float("-inf")
+        self._found: dict[str, Probe] = {}
+        self._running: asyncio.Task[dict[str, Probe]] | None = None
+
+    async def get(self) -> dict[str, Probe]:
+        """What was found at most FRESH_S ago, else what is found now."""
+        if time.monotonic() - self._at_s < FRESH_S:
+            return self._found
+        loop = asyncio.get_running_loop()
+        running = self._running
+        # A loop that ended with its look under way would leave a task that never finishes.
+        if running is None or running.done() or running.get_loop() is not loop:
+            running = self._running = loop.create_task(self._look())
+        # Shielded: the one who asked first may leave, the others still wait for it.
+        return await asyncio.shield(running)
+
+    async def _look(self) -> dict[str, Probe]:
+        probes = await asyncio.gather(*(look(check) for check in CHECKS.values()))
+        self._found = dict(zip(CHECKS, probes, strict=True))
+        self._at_s = time.monotonic()
+        return self._found
+
+
+_looks = Looks()
 
 
 async def look_at_all() -> dict[str, Probe]:
-    """Every dependency, looked at side by side, at most once a second."""
-    global _last  # noqa: PLW0603 - one answer per process is the point
-    if time.monotonic() - _last[0] < FRESH_S:
-        return _last[1]
-    probes = await asyncio.gather(*(look(check) for check in CHECKS.values()))
-    found = dict(zip(CHECKS, probes, strict=True))
-    _last = (time.monotonic(), found)
-    return found
+    """Every dependency, looked at side by side, at most once a second however many ask."""
+    return await _looks.get()
 
 
 def verdict(services: Mapping[str, bool]) -> str:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("committed_db", "unread")
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """No earlier look at the stores is remembered."""
-    monkeypatch.setattr(health, "_last", (float("-inf"), {}))
+    monkeypatch.setattr(health, "_looks", health.Looks())
 
 
 @pytest.fixture
@@ -133,6 +133,22 @@ async def test_the_stores_are_looked_at_once_a_second_however_often_one_asks(ser
     assert (await AsyncClient().get("/health/ready")).status_code == 200
     servers(DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
     assert (await AsyncClient().get("/health/ready")).status_code == 200
+
+
+async def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+
+    async def counted() -> None:
+        looks.append(None)
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(health, "CHECKS", dict.fromkeys(health.CHECKS, counted))
+    asking = [asyncio.create_task(health.look_at_all()) for _ in range(50)]
+    await asyncio.sleep(0)
+    asking.pop(0).cancel()
+    found = await asyncio.gather(*asking)
+    assert len(looks) == len(health.CHECKS)
+    assert all(probes["database"].ok for probes in found)
 
 
 def test_metrics_are_for_internal_networks_and_staff() -> None:
