@@ -1,9 +1,10 @@
 """OHLCV bars as values: built from trades, folded from smaller ones, flat where nothing traded."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from moonx.core.intervals import Interval
 from moonx.core.money import EXACT
@@ -11,9 +12,11 @@ from moonx.core.money import EXACT
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One bucket of one market. `first_seq` and `last_seq` are None where nothing traded."""
+class Bar(NamedTuple):
+    """One bucket of one market; a tuple, because charts read hundreds at a time.
+
+    `first_seq` and `last_seq` are None where nothing traded.
+    """
 
     open_time: datetime
     open: Decimal
@@ -76,11 +79,10 @@ def merge(left: Bar, right: Bar) -> Bar:
     A bar without trades adds nothing: its flat prices never reach open, high, low or close.
     """
     if left.first_seq is None or left.last_seq is None:
-        return replace(right, open_time=left.open_time, revision=left.revision)
+        return right._replace(open_time=left.open_time, revision=left.revision)
     if right.first_seq is None or right.last_seq is None:
         return left
-    return replace(
-        left,
+    return left._replace(
         open=left.open if left.first_seq < right.first_seq else right.open,
         high=max(left.high, right.high),
         low=min(left.low, right.low),
@@ -107,7 +109,7 @@ def fold(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
         if held is not None:
             folded[start] = merge(held, bar)
         else:
-            folded[start] = bar if bar.open_time == start else replace(bar, open_time=start)
+            folded[start] = bar if bar.open_time == start else bar._replace(open_time=start)
     return [folded[start] for start in sorted(folded)]
 
 

@@ -1,7 +1,6 @@
 """Request weight: what an address may ask of `/api/v3` in a minute."""
 
 import time
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -31,21 +30,10 @@ def spend(request: HttpRequest, weight: int) -> int:
     """
     limit = settings.ENV.rate_limit_weight_per_minute
     now = time.time()
-    used = _count(subject(http.request_ip(request)), weight, now=now)
+    used = _count(http.address_group(http.request_ip(request)), weight, now=now)
     if used > limit and settings.ENV.rate_limit_enabled:
         raise TooManyRequests(limit=limit, retry_after_s=int(WINDOW_S - now % WINDOW_S) + 1)
     return used
-
-
-def subject(address: str) -> str:
-    """Who is counted: an IPv4 address, or the /64 of an IPv6 one, which is one customer's."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network(f"{parsed}/64", strict=False))
-    return str(parsed)
 
 
 def forget_silence() -> None:

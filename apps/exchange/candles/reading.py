@@ -9,7 +9,7 @@ from django.db import connection
 
 from apps.exchange import bars
 from apps.exchange.bars import Bar
-from apps.exchange.candles.rows import FIELDS, bar_of, watermarks
+from apps.exchange.candles.rows import READ, bar_of, watermarks
 from apps.exchange.models import Market
 from moonx.core.intervals import Interval
 
@@ -24,7 +24,8 @@ def between(market: Market, interval: Interval, *, start: datetime, end: datetim
 
 
 def _stored(market: Market, interval: Interval, *, start: datetime, end: datetime) -> list[Bar]:
-    ranges = bars.cover(interval, start=start, end=end, closed_until=watermarks())
+    marks = watermarks() if interval is not Interval.M1 else {}
+    ranges = bars.cover(interval, start=start, end=end, closed_until=marks)
     return _read_ranges(market, ranges)
 
 
@@ -35,7 +36,7 @@ def _read_ranges(
         return []
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {FIELDS} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
+            f"SELECT {READ} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
             "AS r(level, start, stop) JOIN exchange_candle c ON c.market_id = %s "
             "AND c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop "
             "ORDER BY c.open_time",
@@ -84,7 +85,7 @@ def _read_ranges_by_level(
     found: dict[tuple[Interval, datetime, datetime], list[Bar]] = {piece: [] for piece in ranges}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT r.n, {FIELDS} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
+            f"SELECT r.n, {READ} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
             "WITH ORDINALITY AS r(level, start, stop, n) JOIN exchange_candle c "
             "ON c.market_id = %s AND c.interval = r.level "
             "AND c.open_time >= r.start AND c.open_time < r.stop",

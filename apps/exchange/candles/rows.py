@@ -1,7 +1,7 @@
 """A bar as a row, as a value and as what the wire carries."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -19,6 +19,9 @@ FIELDS = (
 
 NAMES = FIELDS.split(", ")
 
+# As FIELDS, for `bar_of`: whole seconds are read ten times faster than timestamps.
+READ = FIELDS.replace("open_time", "extract(epoch FROM c.open_time)::bigint")
+
 COLUMNS = """(market_id, interval, open_time, open, high, low, close, base_volume, quote_volume,
   taker_base_volume, taker_quote_volume, trade_count, first_seq, last_seq, revision)"""
 
@@ -29,9 +32,10 @@ def watermarks() -> dict[Interval, datetime]:
 
 
 def select(where: str, params: Sequence[Any]) -> list[tuple[int, Bar]]:
+    """Stored bars `c` of any markets that fulfil `where`, by open time, with their markets."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT c.market_id, {FIELDS} FROM exchange_candle c WHERE {where} "  # noqa: S608
+            f"SELECT c.market_id, {READ} FROM exchange_candle c WHERE {where} "  # noqa: S608
             "ORDER BY c.open_time, c.market_id",
             params,
         )
@@ -65,9 +69,11 @@ def described(market: Market, interval: Interval, bar: Bar) -> dict[str, Any]:
     }
 
 
-def bar_of(row: Sequence[object]) -> Bar:
-    return Bar(**dict(zip(NAMES, row, strict=True)))  # type: ignore[arg-type]
+def bar_of(row: Sequence[Any]) -> Bar:
+    """The bar of a row of READ."""
+    return Bar(datetime.fromtimestamp(row[0], UTC), *row[1:])
 
 
 def columns_of(rows: Sequence[Bar]) -> list[list[object]]:
+    """The bars as columns, in the order of FIELDS, without the revision."""
     return [[getattr(row, name) for row in rows] for name in NAMES[:-1]]
