@@ -257,24 +257,26 @@ class Gateway(AsyncWebsocketConsumer):
                 Code.TOO_MANY_CHANNELS, f"A socket hears at most {protocol.MAX_CHANNELS} channels."
             )
         await in_thread(lambda: self._authorise(names))
+        if self.closing:
+            return
         for name in fresh:
             subscription = self.hub.subscribe(self.outlet, name, snapshot=snapshot)
             self.subscriptions[name] = subscription
         await self._reply_subscribed(message, names, fresh)
 
     async def _reply_subscribed(self, message: Message, names: list[str], fresh: list[str]) -> None:
-        pending = [self.subscriptions[name].ready for name in names]
+        heard = [self.subscriptions[name] for name in names]
         try:
             async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
-                for future in pending:
-                    await asyncio.shield(future)
+                for one in heard:
+                    await asyncio.shield(one.ready)
         except TimeoutError:
             self._unsubscribe(fresh)
             raise
-        starts = [self.subscriptions[name].start for name in names]
+        if self.closing:
+            return  # it ended meanwhile, and its subscriptions with it
         described = [
-            {"channel": name, "epoch": start.epoch, "seq": start.seq}
-            for name, start in zip(names, starts, strict=True)
+            {"channel": one.topic, "epoch": one.start.epoch, "seq": one.start.seq} for one in heard
         ]
         single = "channels" not in message.data
         data: dict[str, Any] = described[0] if single else {"channels": described}

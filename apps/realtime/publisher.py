@@ -17,6 +17,18 @@ MAX_REPLAY = 100_000
 
 OK = "ok"
 
+# KEYS: position, epoch, run, control, then states to forget.  ARGV: the position and the epoch that
+# were found ('' for none), then the new epoch, run and position, and the word to readers.
+# A relay that was held up after it looked must not set back what another has done since.
+BEGIN_EPOCH = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 0 end
+for i = 5, #KEYS do redis.call('UNLINK', KEYS[i]) end
+redis.call('MSET', KEYS[2], ARGV[3], KEYS[3], ARGV[4], KEYS[1], ARGV[5])
+redis.call('PUBLISH', KEYS[4], ARGV[6])
+return 1
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
@@ -102,27 +114,28 @@ class Publisher:
         )
         return reply.decode() if isinstance(reply, bytes) else str(reply)
 
-    def begin_epoch(self, *, position: int, run: str) -> str:
+    def begin_epoch(self, *, position: int, found: Stored) -> str | None:
         """Starts an epoch in which `position` counts as published; returns its id.
 
+        None, and nothing is changed, where the server no longer stands where it was `found`.
         States are forgotten so that all of them are sent again; `seq` goes on, so that a reader
         that has not heard of the new epoch yet sees no order that is not there.
         """
         epoch = uuid4().hex[:12]
         stale = list(self._client.scan_iter(match=valkey.key("state:*"), count=1000))
-        with self._client.pipeline(transaction=True) as pipe:
-            for key in stale:
-                pipe.unlink(key)
-            pipe.mset(
-                {
-                    valkey.key("epoch"): epoch,
-                    valkey.key("run"): run,
-                    valkey.key("position"): position,
-                }
-            )
-            pipe.publish(valkey.key("control"), json.dumps({"epoch": epoch, "position": position}))
-            pipe.execute()
-        return epoch
+        keys = [*(valkey.key(name) for name in ("position", "epoch", "run", "control")), *stale]
+        begun = self._client.eval(
+            BEGIN_EPOCH,
+            len(keys),
+            *keys,
+            "" if found.position is None else found.position,
+            found.epoch or "",
+            epoch,
+            found.run,
+            position,
+            json.dumps({"epoch": epoch, "position": position}),
+        )
+        return epoch if begun else None
 
     def _heads(self, events: Sequence[Published]) -> list[str]:
         now_ms = time.time_ns() // 1_000_000

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import psycopg
 from redis import Redis, RedisError
 from redis.client import PubSub
 
 from apps.realtime import measures
-from apps.realtime.publisher import OK, NewEpoch, Publisher, Replay, decide
+from apps.realtime.publisher import OK, NewEpoch, Publisher, Replay, Stored, decide
 from apps.realtime.sequencer import Published, Sequencer
 from moonx.core import logs, metrics, valkey
 
@@ -94,19 +95,21 @@ class Relay:
         stored = self._publisher.stored()
         match decide(stored, position=position):
             case NewEpoch(reason):
-                self._begin_epoch(reason, position=position, run=stored.run)
-            case Replay(after):
-                self._replay(after=after, upto=position, run=stored.run)
+                self._begin_epoch(reason, position=position, found=stored)
+            case Replay():
+                self._replay(stored, upto=position)
             case _:
                 self._published = position
         self._check_at = self._monotonic() + CHECK_EVERY_S
 
-    def _replay(self, *, after: int, upto: int, run: str) -> None:
+    def _replay(self, stored: Stored, *, upto: int) -> None:
+        after = stored.position or 0
         log.info("sending again what subscribers lack", after=after, upto=upto)
         while after < upto:
             events = self._sequencer.read(after=after, limit=BATCH)
             if not events or events[0].position != after + 1:
-                self._begin_epoch("the events to send again are gone", position=upto, run=run)
+                found = replace(stored, position=after)
+                self._begin_epoch("the events to send again are gone", position=upto, found=found)
                 return
             if not self._send(events, after=after):
                 return  # somebody else published, or the position was lost: look again
@@ -122,8 +125,11 @@ class Relay:
         metrics.relay_position.set(self._published)
         return True
 
-    def _begin_epoch(self, reason: str, *, position: int, run: str) -> None:
-        epoch = self._publisher.begin_epoch(position=position, run=run)
+    def _begin_epoch(self, reason: str, *, position: int, found: Stored) -> None:
+        epoch = self._publisher.begin_epoch(position=position, found=found)
+        if epoch is None:
+            self._published = None  # somebody else has brought it further: look again
+            return
         self._published = position
         measures.epochs.inc()
         log.warning("new epoch", epoch=epoch, position=position, reason=reason)

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from apps.realtime import hub, registry
-from apps.realtime.publisher import Publisher
-from moonx.core import tokens, topics, valkey
+from apps.realtime.tests.support import new_epoch
+from moonx.core import tokens, topics
 from moonx.core.topics import Namespace, UnknownTopic
 
 Configure = Callable[..., None]
@@ -30,8 +30,7 @@ def configure() -> Iterator[Configure]:
 @pytest.fixture
 def epoch(clean_valkey: None) -> str:
     """The push server as a relay at position 0 leaves it; returns the epoch."""
-    publisher = Publisher(valkey.client())
-    return publisher.begin_epoch(position=0, run=publisher.stored().run)
+    return new_epoch()
 
 
 @pytest.fixture

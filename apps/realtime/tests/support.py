@@ -73,6 +73,14 @@ def trade_ids() -> list[int]:
         return [number for (number,) in rows.fetchall()]
 
 
+def new_epoch(*, position: int = 0) -> str:
+    """Begins an epoch, as a relay does; returns its id."""
+    publisher = Publisher(valkey.client())
+    epoch = publisher.begin_epoch(position=position, found=publisher.stored())
+    assert epoch is not None
+    return epoch
+
+
 def forget_position() -> None:
     """As an emptied push server."""
     client = valkey.client()

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from apps.realtime import hub, publisher
+from apps.realtime import hub
 from apps.realtime.outlet import MAX_FRAMES, MAX_OPENING_CHARACTERS, Outlet
+from apps.realtime.protocol import Code
 from apps.realtime.subscriptions import LONGEST_BUFFER, Start, Subscription
 from apps.realtime.tests.sockets import connected, set_price, tell
+from apps.realtime.tests.support import new_epoch
 from moonx.core import topics, valkey
 from moonx.core.topics import Namespace
 
@@ -69,7 +71,7 @@ async def test_a_new_epoch_gives_every_subscriber_a_fresh_snapshot(
             await one.ask("subscribe", channel="news:today")
             await one.hear()
         news[:] = [{"n": 7}]
-        fresh = publisher.Publisher(valkey.client()).begin_epoch(position=7, run="x")
+        fresh = new_epoch(position=7)
         for one in (socket, other):
             resync, snapshot = await one.hear(), await one.hear()
             assert (resync["type"], resync["epoch"]) == ("resync", fresh)
@@ -88,7 +90,7 @@ async def test_an_emptied_push_server_is_never_silent(news: list[dict[str, Any]]
         valkey.client().delete(*valkey.client().keys(valkey.key("*")))
         set_price("2.0", version=4)  # its seq is 1 again: a gap, and there is no epoch
         news[:] = [{"price": "2.0"}]
-        fresh = publisher.Publisher(valkey.client()).begin_epoch(position=0, run="x")
+        fresh = new_epoch()
         resync, snapshot = await socket.hear(), await socket.hear()
         assert (resync["type"], resync["epoch"]) == ("resync", fresh)
         assert snapshot["data"] == {"price": "2.0"}
@@ -169,6 +171,21 @@ async def test_a_topic_that_is_left_and_wanted_again_at_once_is_heard(
     tell(1)
     await eventually(lambda: len(second.heard) == 2)
     assert listeners(valkey.key("t:news:today")) == 1
+
+
+async def test_a_socket_that_ends_while_it_subscribes_ends_in_order(
+    news: list[dict[str, Any]],
+) -> None:
+    valkey.client().delete(valkey.key("epoch"))  # no snapshot until the relay has begun one
+    known = hub.current()._topics
+    async with connected() as socket:
+        await socket.say("subscribe", channel="news:today")
+        await eventually(lambda: "news:today" in known)
+        (waiting,) = known["news:today"].subscriptions
+        waiting.sink.overflow()
+        await eventually(lambda: "news:today" not in known)
+        waiting.open(Start("e", 0), [], resync="")
+        assert (await socket.closed())[0] == Code.SLOW_CONSUMER
 
 
 async def test_a_frame_that_breaks_the_reader_does_not_end_it(news: list[dict[str, Any]]) -> None:

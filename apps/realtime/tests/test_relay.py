@@ -182,6 +182,18 @@ def test_an_idle_relay_notices_an_emptied_push_server_within_seconds() -> None:
     assert not thread.is_alive()
 
 
+def test_a_former_relay_that_was_held_up_does_not_set_the_push_server_back() -> None:
+    publisher = Publisher(valkey.client())
+    found = publisher.stored()  # nothing yet: it decides on a new epoch, and is held up
+    with working_relay() as relay:
+        emit(1, 2)
+        drain(relay)
+    now = publisher.stored()
+    assert publisher.begin_epoch(position=0, found=found) is None
+    assert publisher.stored() == now
+    assert now.position == 2
+
+
 def test_events_are_numbered_while_the_push_server_is_away_and_sent_when_it_is_back() -> None:
     with working_relay() as relay:
         drain(relay)
