@@ -17,9 +17,11 @@ from moonx.up.process import wait_until
 FULL_N = 30  # faults, some four seconds apart: two minutes
 SYMBOL = "XRPRETH"
 CHANNEL = f"trades:{SYMBOL}"
-PATH = f"/api/v3/klines?symbol={SYMBOL}&interval=1m&limit=5"
+PATHS = ("/", f"/api/v3/klines?symbol={SYMBOL}&interval=1m&limit=5")
 TRADES_PER_S = 50  # that the replay makes at least, while it runs
+TRADES_PER_FAULT = 100  # a run in which fewer happened has shown little
 SETTLE_S = 90.0
+LONGEST_SILENCE_S = 60.0  # without an answer of the page or of its API
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ def watch(stack: Stack, dsn: str, found: Verdict, *, n: int, seed: int) -> Run:
     with (
         Recorder(valkey.client()) as recorder,
         Browser(stack.port, CHANNEL) as browser,
-        Page(stack.port, PATH) as page,
+        Page(stack.port, PATHS) as page,
         CommitClock(dsn) as clock,
     ):
         found.hold(int(not _lively(browser)), "replay that did not begin within a minute")
@@ -132,10 +134,14 @@ def _add_up(run: Run, found: Verdict, *, browser: Browser, page: Page, dsn: str)
     down_s = sum(b - a for a, b in itertools.pairwise(heard_s) if b - a > 1)
     pace = trades / max(1.0, run.lasted_s - down_s)
     found.hold(int(pace < TRADES_PER_S), f"{trades:,} live trades, {pace:.0f} a second, too few")
+    least = TRADES_PER_FAULT * len(run.struck_s)
+    found.hold(int(trades < least), f"{trades:,} live trades, fewer than {least:,}")
     silences = [
         watchers.silences_s(run.struck_s, signs, end_s=signs[-1] if signs else time.monotonic())
         for signs in (heard_s, page.good_s)
     ]
+    too_long = [one for one in silences[1] if one > LONGEST_SILENCE_S]
+    found.hold(len(too_long), f"silences of the page over {LONGEST_SILENCE_S:.0f} s")
     run.recoveries_s = [max(pair) for pair in zip(*silences, strict=True)]
     run.more |= {
         "trades": trades,
