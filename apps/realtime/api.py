@@ -92,6 +92,8 @@ FAULTS: dict[int, Any] = {401: Fault, 403: Fault, 429: Fault, 503: Fault}
 @router.post("/token", response={200: TokenPair, **FAULTS}, by_alias=True, exclude_none=True)
 def token(request: HttpRequest, response: HttpResponse, body: Credentials) -> TokenPair:
     """An access and a refresh token for a name and a password."""
+    if body.cookie:  # or another site could sign its visitor in as somebody else
+        _refuse_foreign_page(request)
     pair = signin.sign_in(request, username=body.username, password=body.password)
     return _answer(response, pair, as_cookie=body.cookie)
 
@@ -185,11 +187,15 @@ def _refresh_token(request: HttpRequest, body: Renewal | None) -> tuple[str, boo
     if not given:
         raise signin.BadRefresh("Send the refresh token in the body or in the cookie.")
     # SameSite=Strict keeps other sites out; pages of a sister host are the same site, so ask.
+    _refuse_foreign_page(request)
+    return given, True
+
+
+def _refuse_foreign_page(request: HttpRequest) -> None:
     if not origins.is_allowed(
         request.headers.get("Origin"), host=request.get_host(), secure=request.is_secure()
     ):
         raise ForeignPage("Only a page of this server may use its cookie.")
-    return given, True
 
 
 def _answer(response: HttpResponse, pair: signin.Pair, *, as_cookie: bool) -> TokenPair:

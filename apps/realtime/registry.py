@@ -134,8 +134,16 @@ class Registry:
             await asyncio.sleep(WRITE_EVERY_S)
 
     async def _write_once(self, *, renew: bool) -> None:
-        changed = set(self.entries) if renew else set(self._changed)
-        gone = [one for one in self._changed if one not in self.entries]
+        taken, self._changed = self._changed, set()
+        try:
+            await self._send(taken, renew=renew)
+        except (RedisError, OSError):
+            self._changed |= taken
+            raise
+
+    async def _send(self, touched: set[str], *, renew: bool) -> None:
+        changed = set(self.entries) if renew else touched
+        gone = [one for one in touched if one not in self.entries]
         details: dict[Any, Any] = {
             one: json.dumps(self.entries[one].describe()) for one in changed & set(self.entries)
         }
@@ -146,8 +154,9 @@ class Registry:
                 "received": self.totals.received,
             }
         )
-        self._changed.clear()
-        key, expires = _details_key(self.instance), int(time.time()) + LEASE_S
+        key = _details_key(self.instance)
+        # All leases go by the push server's clock: hosts may disagree by more than a lease.
+        expires = (await self.client.time())[0] + LEASE_S if renew else 0
         async with self.client.pipeline(transaction=False) as pipe:
             pipe.hset(key, mapping=details)
             if gone:
@@ -174,7 +183,8 @@ def read(client: Redis) -> tuple[list[dict[str, Any]], Totals]:
 
     A moment old; raises RedisError where the push server does not answer.
     """
-    instances: Any = client.zrangebyscore(valkey.key("gateways"), int(time.time()), "+inf")
+    now_s: int = client.time()[0]
+    instances: Any = client.zrangebyscore(valkey.key("gateways"), now_s, "+inf")
     items: list[dict[str, Any]] = []
     totals = Totals()
     for instance in instances:

@@ -37,6 +37,7 @@ LONGEST_TOKEN = 4096
 LONGEST_LIFE_S = 86_400  # nothing that lives longer was issued here
 REQUIRED = ["exp", "iat", "sub", "aud", "iss", "jti"]
 TYPE = "at+jwt"
+KEY_FILES = "[0-9]*.pem"
 KEY_ID = re.compile(r"[0-9]{14}-[0-9a-f]{8}", re.ASCII)
 REREAD_S = 5.0  # how often an unknown key id may make us look for new keys
 
@@ -143,9 +144,9 @@ class Issuer:
     def _read(self) -> dict[str, Ed25519PrivateKey]:
         with self._lock:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not any(self._directory.glob("*.pem")):
+            if not any(self._directory.glob(KEY_FILES)):
                 _create_key(self._directory)
-            self._keys = {path.stem: _load(path) for path in self._directory.glob("*.pem")}
+            self._keys = {path.stem: _load(path) for path in self._directory.glob(KEY_FILES)}
             self._read_at = time.monotonic()
             return self._keys
 
@@ -178,7 +179,7 @@ def _create_key(directory: Path) -> None:
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
     name = f"{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(4)}.pem"
-    draft = directory / f".{name}"
+    draft = directory / f".{name}.draft"  # no reader takes it for a key before it is whole
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(pem)

@@ -120,6 +120,14 @@ def test_a_cookie_keeps_the_refresh_token_out_of_scripts(client: Client) -> None
     assert post(client, "/refresh").status_code == 401
 
 
+def test_a_foreign_page_cannot_sign_its_visitor_in(client: Client) -> None:
+    body = {**GOOD, "cookie": True}
+    foreign = post(client, "/token", body, HTTP_ORIGIN="http://evil.test")
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "foreignPage")
+    assert COOKIE not in foreign.cookies
+    assert COOKIE in post(client, "/token", body, HTTP_ORIGIN="http://testserver").cookies
+
+
 def test_a_bearer_is_verified_and_told_until_when(client: Client, alice: User) -> None:
     pair = sign_in(client)
     answer = client.get(PATH + "/verify", HTTP_AUTHORIZATION=f"Bearer {pair['access']}")

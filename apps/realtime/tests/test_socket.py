@@ -4,12 +4,14 @@ import time
 from typing import Any
 
 import pytest
+import redis
+import redis.asyncio
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 
-from apps.realtime import registry, signin
+from apps.realtime import hub, registry, signin
 from apps.realtime.models import SignIn
 from apps.realtime.protocol import Code
 from apps.realtime.tests.sockets import Socket, communicate, connected, set_price, text
@@ -305,6 +307,26 @@ async def test_the_registry_shows_who_is_connected(
         assert (await in_thread(lambda: outside.get("/connections").status_code)) == 404
     await registry.current()._write_once(renew=False)
     assert registry.read(valkey.client())[0] == []
+
+
+async def test_a_connection_that_left_while_the_push_server_was_away_is_removed_later() -> None:
+    away = redis.asyncio.Redis(port=1, socket_connect_timeout=0.2)
+    here = hub.connect()
+    own = registry.Registry(here)
+    entry = registry.Entry("e1", "10.0.0.7", lambda: {"since": 1, "id": "e1"})
+    own.entries[entry.id] = entry
+    own.touch(entry.id)
+    await own._write_once(renew=True)
+    assert len(registry.read(valkey.client())[0]) == 1
+    own.client = away
+    await own.leave(entry)
+    with pytest.raises(redis.RedisError):
+        await own._write_once(renew=False)
+    own.client = here
+    await own._write_once(renew=False)
+    assert registry.read(valkey.client())[0] == []
+    await own.close()
+    await here.aclose()
 
 
 async def test_states_of_an_older_version_never_reach_a_socket(

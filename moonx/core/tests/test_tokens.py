@@ -5,6 +5,7 @@ import json
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,24 @@ def test_keys_are_private_and_made_once(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert Issuer(tmp_path / "jwt").verify(token, audience=API).subject == "1"
+
+
+def test_a_key_that_is_still_being_written_is_no_key(tmp_path: Path) -> None:
+    directory = tmp_path / "jwt"
+    directory.mkdir()
+    name = "20260105120000-00000000.pem"
+    for half in (f".{name}", f".{name}.draft"):
+        (directory / half).write_bytes(b"-----BEGIN PRI")
+    own = Issuer(directory)
+    assert own.verify(own.issue(subject="1", session="", ttl_s=60), audience=API).subject == "1"
+    assert len(own.public_keys()) == 1
+
+
+def test_issuers_that_start_together_read_only_whole_keys(tmp_path: Path) -> None:
+    issuers = [Issuer(tmp_path / "jwt") for _ in range(16)]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        known = list(pool.map(lambda one: one.public_keys(), issuers))
+    assert all(known)
 
 
 def test_a_key_is_rotated_by_adding_one_and_removing_the_old(tmp_path: Path) -> None:
