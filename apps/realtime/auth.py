@@ -56,6 +56,9 @@ def identify(token: str, *, audience: str) -> Identity:
 
     Raises AuthExpired, AuthRefused or AuthUnavailable.
     """
+    # JSON can spell half of a surrogate pair, which no header and no hash can carry.
+    if not token.isascii():
+        raise AuthRefused("The token is not valid: sign in again.")
     if settings.ENV.auth_service_url:
         return _external.identify(token)
     try:

@@ -258,6 +258,14 @@ def test_an_external_service_that_says_no_or_nothing_signs_nobody_in(
     assert len(service.asked) == 1  # a redirect is not followed
 
 
+def test_a_token_with_half_a_character_is_refused_before_anybody_is_asked(
+    service: AuthService,
+) -> None:
+    with pytest.raises(auth.AuthRefused):
+        auth.identify("\ud800", audience=tokens.SOCKET)
+    assert service.asked == []
+
+
 def test_an_external_service_that_is_away_is_no_refusal(service: AuthService) -> None:
     service.close()
     with pytest.raises(auth.AuthUnavailable):

@@ -239,6 +239,15 @@ async def test_a_forged_token_ends_the_socket_and_a_stale_one_says_refresh(alice
         assert (await socket.closed())[0] == Code.TOKEN_EXPIRED
 
 
+async def test_a_token_with_half_a_character_is_told_so_and_ends_the_socket() -> None:
+    async with connected() as socket:
+        await socket.raw.send_to(
+            text_data='{"id": "m1", "type": "authenticate", "data": {"token": "\\ud800"}}'
+        )
+        assert (await socket.hear())["type"] == "auth_failed"
+        assert (await socket.closed())[0] == Code.INVALID_TOKEN
+
+
 async def test_a_socket_ends_when_its_token_does_and_a_new_token_prolongs_it(alice: User) -> None:
     def token(ttl_s: int) -> str:
         return tokens.issuer().issue(subject=str(alice.pk), session="", ttl_s=ttl_s)
