@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from kombu import Connection, Exchange, Producer
 from kombu.exceptions import KombuError
 from psycopg.rows import args_row
 from redis import RedisError
+from redis.client import PubSub
 
 from apps.realtime import measures
 from apps.realtime.sequencer import FIELDS, KEEPALIVE, OPTIONS, Published
@@ -46,6 +48,22 @@ UPDATE core_cursor SET position = %s, updated_at = clock_timestamp() WHERE name 
 """
 
 
+@dataclass(slots=True)
+class Pause:
+    """The time between attempts: doubled by each failure until something was published."""
+
+    next_s: float = FIRST_PAUSE_S
+
+    def grow(self) -> float:
+        """How long to wait this time, in seconds."""
+        pause_s, self.next_s = self.next_s, min(self.next_s * 2, LONGEST_PAUSE_S)
+        return pause_s
+
+    def reset(self) -> None:
+        """It works."""
+        self.next_s = FIRST_PAUSE_S
+
+
 def routing_key(name: str) -> str:
     """The key under which an event of this name is published."""
     return RENAMED.get(name) or COLLECTED.get(name.partition(".")[0]) or name
@@ -75,21 +93,24 @@ def run(*, dsn: str, url: str, stop: threading.Event, moved: threading.Event) ->
 
     A consumer drops what it has seen by message id, which is the event's.
     """
-    pause_s = FIRST_PAUSE_S
+    pause = Pause()
+    broker = Connection(url)
     transient: tuple[type[BaseException], ...] = (
-        *Connection(url).connection_errors,
+        *broker.connection_errors,
+        *broker.channel_errors,
         *(psycopg.Error, RedisError, KombuError, OSError),
     )
     while not stop.is_set():
         try:
-            with _reader(dsn) as reader, _producer(url) as producer:
-                pause_s = FIRST_PAUSE_S
-                _copy(reader, producer, stop=stop, moved=moved)
+            with _reader(dsn) as reader:
+                if _wait_for_turn(reader, stop):
+                    with _producer(url) as producer:
+                        _copy(reader, producer, pause=pause, stop=stop, moved=moved)
         except transient as error:
             measures.bus_errors.inc()
+            pause_s = pause.grow()
             log.warning("bus failed, events wait", error=type(error).__name__, pause_s=pause_s)
             stop.wait(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def copy_batch(reader: "psycopg.Connection[Any]", producer: Producer) -> int:
@@ -149,28 +170,45 @@ def _reader(dsn: str) -> "Iterator[psycopg.Connection[Any]]":
 def _producer(url: str) -> Iterator[Producer]:
     options = {"confirm_publish": True, "global_keyprefix": settings.ENV.redis_key_prefix}
     with Connection(url, transport_options=options, connect_timeout=5) as broker:
+        broker.connect()  # a broker that is away is noticed here, not by the first message
         yield Producer(broker, exchange=EXCHANGE, auto_declare=True)
+
+
+def _wait_for_turn(reader: "psycopg.Connection[Any]", stop: threading.Event) -> bool:
+    """Whether this is the one bus now; False where it is to stop."""
+    while not stop.is_set():
+        row = reader.execute("SELECT pg_try_advisory_lock(%s, %s)", [Lock.RELAY, BUS_LOCK_KEY])
+        if (row.fetchone() or (False,))[0]:
+            reader.execute(OPEN)
+            return True
+        stop.wait(POLL_S)
+    return False
 
 
 def _copy(
     reader: "psycopg.Connection[Any]",
     producer: Producer,
     *,
+    pause: Pause,
     stop: threading.Event,
     moved: threading.Event,
 ) -> None:
-    prices = valkey.pubsub(valkey.client())
-    prices.subscribe(valkey.key("t:prices"))
-    while not stop.is_set():
-        row = reader.execute("SELECT pg_try_advisory_lock(%s, %s)", [Lock.RELAY, BUS_LOCK_KEY])
-        if (row.fetchone() or (False,))[0]:
-            reader.execute(OPEN)
-            break
-        stop.wait(POLL_S)
-    while not stop.is_set():
-        while message := prices.get_message(timeout=0):
-            if message["type"] == "message":
-                _publish_price(producer, json.loads(message["data"]))
-        if copy_batch(reader, producer) < BATCH:
-            moved.wait(POLL_S)
-            moved.clear()
+    with valkey.pubsub(valkey.client()) as prices:
+        prices.subscribe(valkey.key("t:prices"))
+        while not stop.is_set():
+            told = _copy_prices(prices, producer)
+            copied = copy_batch(reader, producer)
+            if told or copied:
+                pause.reset()
+            if copied < BATCH:
+                moved.wait(POLL_S)
+                moved.clear()
+
+
+def _copy_prices(prices: PubSub, producer: Producer) -> int:
+    told = 0
+    while message := prices.get_message(timeout=0):
+        if message["type"] == "message":
+            _publish_price(producer, json.loads(message["data"]))
+            told += 1
+    return told

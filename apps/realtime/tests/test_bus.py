@@ -12,7 +12,7 @@ from kombu import Connection, Queue
 
 from apps.realtime import bus
 from apps.realtime.tests.support import NOON, drain, emit, working_relay
-from moonx.core import outbox, push
+from moonx.core import outbox, push, valkey
 from moonx.core.events import SystemAlert
 from moonx.core.push import State
 
@@ -118,6 +118,58 @@ def test_alerts_and_prices_travel_under_the_keys_other_services_know(
         ((_, _, price),) = consume(prices, count=1)
     assert (alert["event"], alert["data"]["message"]) == ("system.alert", "late")
     assert price["data"] == {"price": "1.5"}
+
+
+def test_a_broker_that_is_away_is_asked_less_and_less_often() -> None:
+    class Impatient(threading.Event):
+        """Notes how long it is waited for, and is set the fourth time."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.pauses: list[float | None] = []
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses.append(timeout)
+            if len(self.pauses) == 4:
+                self.set()
+            return self.is_set()
+
+    stop = Impatient()
+    nowhere = "redis://127.0.0.1:1/0"
+    bus.run(dsn=settings.ENV.direct_dsn(), url=nowhere, stop=stop, moved=threading.Event())
+    assert stop.pauses == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_standby_hears_no_prices_before_it_has_the_lock() -> None:
+    stop, moved = threading.Event(), threading.Event()
+    channel = valkey.key("t:prices")
+
+    def listeners() -> int:
+        ((_, count),) = valkey.client().pubsub_numsub(channel)
+        return int(count)
+
+    with bus._reader(settings.ENV.direct_dsn()) as holder:
+        assert bus._wait_for_turn(holder, stop)
+        thread = threading.Thread(
+            target=bus.run,
+            kwargs={
+                "dsn": settings.ENV.direct_dsn(),
+                "url": os.environ["BROKER_URL"],
+                "stop": stop,
+                "moved": moved,
+            },
+        )
+        thread.start()
+        time.sleep(0.3)
+        as_standby = listeners()
+    deadline = time.monotonic() + 10
+    while not listeners() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    at_work = listeners()
+    stop.set()
+    moved.set()
+    thread.join(timeout=10)
+    assert (as_standby, at_work, listeners()) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
