@@ -26,14 +26,14 @@ Result = TypeVar("Result")
 class Site:
     """The processes behind the page; `origin` is where it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, anonymous_read: bool = True) -> None:
         self.port = find_ports(Path(f"site-{os.getpid()}"), ["web"])["web"]
         self.origin = f"http://127.0.0.1:{self.port}"
         self._env = {
             **os.environ,
             "MOONX_PORT": str(self.port),
             "MOONX_HOST": "127.0.0.1",
-            "ANONYMOUS_READ": "true",
+            "ANONYMOUS_READ": str(anonymous_read).lower(),
         }
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         # Playwright keeps an event loop on the test's thread, where Django refuses to query.

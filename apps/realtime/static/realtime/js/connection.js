@@ -6,7 +6,7 @@ import { link } from "./state.js";
 
 const pill = byId("pill");
 const spoken = byId("pill-announcement");
-const SPEECH = { live: "Connected", waiting: "Connection lost", refused: "Connection refused", connecting: "" };
+const SPEECH = { live: "Connected", waiting: "Connection lost", refused: "Connection refused", connecting: "", out: "Sign in to go live" };
 let retryAt = null;
 let reason = "";
 
@@ -35,6 +35,7 @@ export function draw() {
 
 function words() {
   if (link.state === "live") return "Live";
+  if (link.state === "out") return "Sign in";
   if (link.state === "refused") return "Refused";
   if (link.state === "waiting") return `Offline, retry in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s`;
   return link.since ? "Reconnecting" : "Connecting";

@@ -12,6 +12,8 @@ import * as keys from "./keys.js";
 import * as lines from "./lines.js";
 import * as list from "./list.js";
 import { recall, remember } from "./remembered.js";
+import * as session from "./session.js";
+import * as signin from "./signin.js";
 import { Socket } from "./socket.js";
 import * as state from "./state.js";
 import * as strip from "./strip.js";
@@ -30,12 +32,14 @@ const socket = new Socket({
   onMessage: take,
   onGap: catchUp,
   onSubscribed: (channel) => setTimeout(() => channel === `trades:${selection.symbol}` && settleTape(), SNAPSHOT_MS),
+  token: session.token,
   onError: (data) => chart.drawFoot(data.message ?? data.error ?? ""),
 });
 
 function changeLink(update) {
   connection.show(update);
-  if (update.state === "waiting" || update.state === "refused") setDown(true);
+  signin.follow(update.state);
+  if (["waiting", "refused", "out"].includes(update.state)) setDown(true);
   soon(tape.draw);
 }
 
@@ -212,7 +216,9 @@ chart.start(history.older);
 list.start(pick);
 views.start();
 keys.start();
-connection.start(() => socket.retry());
+connection.start(() => (link.state === "out" ? signin.show() : socket.retry()));
+session.start((token) => socket.prolong(token));
+signin.start({ signedIn: () => socket.open(), signedOut: () => location.reload() });
 startIntervals();
 drawFoot();
 socket.subscribe("prices");

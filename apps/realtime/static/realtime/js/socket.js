@@ -12,10 +12,11 @@ const TOO_MANY = 4291;
 const isFinal = (code) => code >= 4500 && code <= 4999;
 
 /**
- * Calls `onState({state, retryAt, reason})` with connecting | live | waiting | refused,
+ * Calls `onState({state, retryAt, reason})` with connecting | live | waiting | refused | out,
  * `onMessage(message)` for every message that carries data, `onGap()` when something may have been
  * missed: after a reconnect, a hole in a sequence, or a new epoch. `onSubscribed(channel)` follows
- * the server's word for it, `onError(data)` gets refusals.
+ * the server's word for it, `onError(data)` gets refusals. Where the server wants to know who reads,
+ * `token()` promises an access token, or null where nobody is signed in: then the state is `out`.
  */
 export class Socket {
   #socket = null;
@@ -26,10 +27,11 @@ export class Socket {
   #lives = 0;
   #timers = new Map();
   #number = 0;
+  #required = false;
   #asked = new Map(); // id of a request → channel
 
-  constructor({ url, onState, onMessage, onGap, onSubscribed, onError }) {
-    Object.assign(this, { url, onState, onMessage, onGap, onSubscribed, onError, state: "connecting" });
+  constructor({ url, onState, onMessage, onGap, onSubscribed, onError, token }) {
+    Object.assign(this, { url, onState, onMessage, onGap, onSubscribed, onError, token, state: "connecting" });
     addEventListener("online", () => this.retry());
     document.addEventListener("visibilitychange", () => this.#wake());
   }
@@ -76,7 +78,42 @@ export class Socket {
     else if (message.channel) this.#deliver(message);
   }
 
-  greeted() {
+  greeted({ data }) {
+    this.#clear("greeting");
+    this.#required = Boolean(data.required);
+    if (this.#required) this.#authenticate();
+    else this.admitted();
+  }
+
+  async #authenticate() {
+    const socket = this.#socket;
+    try {
+      const token = await this.token();
+      if (socket !== this.#socket) return;
+      if (!token) return this.leave();
+      this.#after("greeting", GREETING_MS, () => this.#drop("The server did not answer the sign-in."));
+      this.#send("authenticate", { token });
+    } catch (error) {
+      if (socket === this.#socket) this.#drop(error.message);
+    }
+  }
+
+  /** Prolongs the connection with a newer token. */
+  prolong(token) {
+    if (this.#required && this.state === "live") this.#send("refresh", { token });
+  }
+
+  /** Ends the connection because nobody is signed in; `open()` begins anew. */
+  leave() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#clearTimers();
+    this.#set({ state: "out", reason: "The server asks who you are." });
+    socket?.close();
+  }
+
+  admitted() {
+    if (this.state === "live") return;
     this.#clear("greeting");
     this.#set({ state: "live" });
     this.#after("steady", PONG_MS, () => (this.#attempt = 0));
@@ -158,6 +195,7 @@ export class Socket {
   #closed(code, reason) {
     this.#socket = null;
     this.#clearTimers();
+    if (isFinal(code) && this.#required) return this.leave();
     if (isFinal(code)) return this.#set({ state: "refused", reason: reason || `The server refused (${code}).` });
     const pause = code === TOO_MANY ? TOO_MANY_PAUSE_MS : Math.min(FIRST_PAUSE_MS * 2 ** this.#attempt, LONGEST_PAUSE_MS);
     this.#attempt += 1;
@@ -191,11 +229,11 @@ const nothing = () => {};
 
 const HANDLERS = {
   resync: (socket, message) => socket.restarted(message),
-  auth_required: (socket) => socket.greeted(),
+  auth_required: (socket, message) => socket.greeted(message),
   pong: (socket) => socket.ponged(),
   error: (socket, message) => socket.refused(message),
   auth_failed: (socket, message) => socket.onError(message.data ?? {}),
-  auth_success: nothing,
+  auth_success: (socket) => socket.admitted(),
   subscribed: (socket, message) => socket.begun(message),
   unsubscribed: nothing,
 };
