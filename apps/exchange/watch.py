@@ -17,6 +17,7 @@ from moonx.core.topics import Namespace, UnknownTopic
 log = logs.get("moonx.watch")
 
 Check = Callable[[Sequence[str]], None]
+CheckMany = Callable[[Sequence[Sequence[str]]], None]
 Shot = Callable[[Sequence[str]], topics.Snapshot]
 
 NEWEST_TRADES = """
@@ -180,19 +181,20 @@ def price_data(row: Ticker) -> dict[str, Any]:
 
 def register() -> None:
     """Makes the market data channels known to the gateway."""
-    families: list[tuple[str, int, Check, Shot]] = [
-        ("ticker", 1, _check_market, _ticker_snapshot),
+    families: list[tuple[str, int, CheckMany, Shot]] = [
+        ("ticker", 1, _check_markets, _ticker_snapshot),
         ("prices", 0, _check_nothing, _prices_snapshot),
-        ("trades", 1, _check_market, _tape_snapshot),
+        ("trades", 1, _check_markets, _tape_snapshot),
         ("candles", 2, _check_candles, _candle_snapshot),
     ]
-    for name, arity, check, snapshot in families:
+    for name, arity, check_many, snapshot in families:
         topics.register(
             Namespace(
                 name=name,
                 public=True,
                 arity=arity,
-                check=check,
+                check=_one_by(check_many),
+                check_many=check_many,
                 snapshot=snapshot,
                 canonical=_ticker_channel if name == "prices" else None,
             )
@@ -206,24 +208,37 @@ def _ticker_channel(data: dict[str, Any]) -> str:
 def _market(symbol: str) -> Market:
     market = Market.objects.select_related("base", "quote").filter(symbol=symbol).first()
     if market is None:
-        raise UnknownTopic(f"There is no market {symbol[:20]!r}.")
+        raise UnknownTopic(_no_market(symbol))
     return market
 
 
-def _check_market(args: Sequence[str]) -> None:
-    _market(args[0])
+def _no_market(symbol: str) -> str:
+    return f"There is no market {symbol[:20]!r}."
 
 
-def _check_nothing(args: Sequence[str]) -> None:
+def _one_by(check_many: CheckMany) -> Check:
+    return lambda args: check_many([args])
+
+
+def _check_markets(many: Sequence[Sequence[str]]) -> None:
+    symbols = [args[0] for args in many]
+    known = set(Market.objects.filter(symbol__in=symbols).values_list("symbol", flat=True))
+    for symbol in symbols:
+        if symbol not in known:
+            raise UnknownTopic(_no_market(symbol))
+
+
+def _check_nothing(many: Sequence[Sequence[str]]) -> None:
     """`prices` names all markets."""
 
 
-def _check_candles(args: Sequence[str]) -> None:
-    _market(args[0])
-    if args[1] not in list(Interval):
-        raise UnknownTopic(
-            f"There is no interval {args[1][:10]!r}: use one of {', '.join(Interval)}."
-        )
+def _check_candles(many: Sequence[Sequence[str]]) -> None:
+    _check_markets(many)
+    for _, interval in many:
+        if interval not in list(Interval):
+            raise UnknownTopic(
+                f"There is no interval {interval[:10]!r}: use one of {', '.join(Interval)}."
+            )
 
 
 def _ticker_snapshot(args: Sequence[str]) -> topics.Snapshot:

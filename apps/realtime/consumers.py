@@ -290,10 +290,11 @@ class Gateway(AsyncWebsocketConsumer):
         for name in names:
             if "@me" in name and self.identity is None:
                 raise Refused(Code.TOKEN_NEEDED, f"{name} is your own: authenticate first.")
-            try:
-                namespace, _ = topics.find(name)
-            except topics.UnknownTopic as unknown:
-                raise Refused(Code.UNKNOWN_CHANNEL, str(unknown)) from None
+        try:
+            families = topics.find_all(names)
+        except topics.UnknownTopic as unknown:
+            raise Refused(Code.UNKNOWN_CHANNEL, str(unknown)) from None
+        for name, namespace in zip(names, families, strict=True):
             anonymous_may = namespace.public and settings.ENV.anonymous_read
             if self.identity is None and not anonymous_may:
                 raise Refused(Code.TOKEN_NEEDED, f"{name} needs a token: authenticate first.")
