@@ -46,15 +46,22 @@ class Subscription:
     sink: Sink
     wants_snapshot: bool
     ready: "asyncio.Future[None]"
-    start: Start = Start("", 0)
+    epoch: str = ""
     phase: Phase = Phase.WAITING
     started: bool = False
+    delivered: int = 0
     opening: list[str] = field(default_factory=list)
     buffer: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def start(self) -> Start:
+        """How far the client has come: what it gets next is after that."""
+        return Start(self.epoch, self.delivered)
 
     def take(self, seq: int, text: str) -> None:
         """A frame came by."""
         if self.phase is Phase.LIVE:
+            self.delivered = seq
             self.sink.deliver(text)
         elif len(self.buffer) < LONGEST_BUFFER:
             self.buffer.append((seq, text))
@@ -68,7 +75,7 @@ class Subscription:
 
     def open(self, start: Start, frames: list[str], *, resync: str) -> None:
         """The snapshot is there; a subscriber that was already live is told that it starts anew."""
-        self.start = start
+        self.epoch, self.delivered = start.epoch, start.seq
         if self.started:
             self.opening = [resync, *frames]
         else:
@@ -84,7 +91,8 @@ class Subscription:
         self.started = True
         if self.phase is not Phase.READY:
             return
-        kept = [text for seq, text in self.buffer if seq > self.start.seq]
+        kept = [text for seq, text in self.buffer if seq > self.delivered]
+        self.delivered = max([self.delivered, *(seq for seq, _ in self.buffer)])
         self.sink.deliver_opening([*self.opening, *kept])
         self.opening, self.phase = [], Phase.LIVE
         self.buffer.clear()

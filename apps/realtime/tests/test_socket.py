@@ -60,6 +60,19 @@ async def test_a_socket_without_a_token_in_time_is_closed(configure: Any) -> Non
         assert (await socket.closed())[0] == Code.AUTH_TIMEOUT
 
 
+async def test_hearing_a_channel_already_one_is_told_how_far_it_has_come(
+    news: Any, open_reading: None
+) -> None:
+    async with connected() as socket:
+        first = (await socket.ask("subscribe", channel="news:today"))["data"]
+        await socket.hear()  # the snapshot
+        set_price("1.00", version=1)
+        heard = await socket.hear()
+        again = (await socket.ask("subscribe", channel="news:today"))["data"]
+    assert again == {**first, "seq": heard["seq"]}
+    assert again["seq"] == first["seq"] + 1
+
+
 async def test_several_channels_get_one_reply(news: Any, open_reading: None) -> None:
     async with connected() as socket:
         reply = await socket.ask("subscribe", channels=["news:a", "news:b"], snapshot=False)
