@@ -14,12 +14,12 @@ from django.db import Error as DatabaseError
 
 from apps.realtime import auth, gate, hub, measures, protocol, registry, signin, transport
 from apps.realtime.auth import Identity
-from apps.realtime.limits import Strikes, TokenBucket, address_group
+from apps.realtime.limits import Strikes, TokenBucket
 from apps.realtime.outlet import Outlet
 from apps.realtime.protocol import BadMessage, Code, Message, Refused
 from apps.realtime.subscriptions import Subscription
 from apps.realtime.threads import LOGINS, in_thread
-from moonx.core import logs, tokens, topics
+from moonx.core import http, logs, tokens, topics
 from moonx.core.version import version
 
 log = logs.get("moonx.socket")
@@ -379,7 +379,7 @@ class Gateway(AsyncWebsocketConsumer):
         return {
             "id": self.id,
             "user": self.identity.user_id if self.identity else None,
-            "ip": address_group(self.entry.address),
+            "ip": http.address_group(self.entry.address),
             "since": self.since_ms,
             "state": self.state,
             "channels": sorted(self.subscriptions),

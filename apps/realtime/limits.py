@@ -1,7 +1,6 @@
 """How much one client may do: pure rules over values, with the time passed in."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 
 BURST = 30  # messages at once, before the rate counts
 
@@ -44,14 +43,3 @@ class Strikes:
         recent = tuple(moment for moment in self.times if now_s - moment < self.window_s)
         self.times = (*recent, now_s)
         return len(self.times) >= self.limit
-
-
-def address_group(address: str) -> str:
-    """What a limit per address counts: an IPv4 address, an IPv6 /64."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address or "unknown"
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ip_network((parsed, 64), strict=False))
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -17,8 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.realtime import hub
-from apps.realtime.limits import address_group
-from moonx.core import logs, valkey
+from moonx.core import http, logs, valkey
 
 log = logs.get("moonx.registry")
 
@@ -171,7 +170,7 @@ class Registry:
 
 
 def _address_key(address: str) -> str:
-    return valkey.key(f"sockets:{address_group(address)}")
+    return valkey.key(f"sockets:{http.address_group(address)}")
 
 
 def _details_key(instance: str) -> str:

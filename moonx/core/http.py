@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -54,6 +54,20 @@ def request_ip(request: HttpRequest) -> str:
         peer=request.META.get("REMOTE_ADDR", ""),
         forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""),
     )
+
+
+def address_group(address: str) -> str:
+    """Whom a limit per address counts: an IPv4 address, also one written as IPv6, or the /64 of
+    an IPv6 one, which is one customer's; `unknown` for what is no address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(ip_network((parsed.packed, 64), strict=False))
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
 
 
 def is_internal(request: HttpRequest) -> bool:

@@ -38,6 +38,21 @@ def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(settings: Settin
     assert http.client_ip(peer="10.0.0.1", forwarded_for="") == "10.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", "unknown"),
+        ("a\r\nb", "unknown"),
+    ],
+)
+def test_limits_count_one_customer_by_one_name(address: str, group: str) -> None:
+    assert http.address_group(address) == group
+
+
 def test_the_inside_is_hidden_from_outside() -> None:
     view = http.inside_only(lambda _: HttpResponse("inside"))
     assert view(RequestFactory().get("/", REMOTE_ADDR="127.0.0.1")).content == b"inside"
