@@ -42,7 +42,10 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 def _refused(request: HttpRequest, error: HttpError) -> HttpResponse:
     codes = {400: "badRequest", 404: "notFound", 405: "wrongMethod"}
     code = codes.get(error.status_code, "refused")
-    return _fault(request, status=error.status_code, code=code, message=str(error))
+    message = str(error)
+    if message == "Cannot parse request body":
+        message = 'The body is not JSON: send an object like {"username": "…"}, as /docs/http says.'
+    return _fault(request, status=error.status_code, code=code, message=message)
 
 
 def _fault(request: HttpRequest, *, status: int, code: str, message: str) -> HttpResponse:

@@ -133,7 +133,7 @@ def read(request: HttpRequest, known: Sequence[Param]) -> Query:
         if param.required and param.name not in values:
             raise errors.missing(param.name)
     if len(sent) > len(values):
-        raise errors.too_many(expected=len(known), received=len(sent))
+        raise errors.too_many(expected=len(values), received=len(sent))
     return Query(values)
 
 
