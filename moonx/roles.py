@@ -18,6 +18,8 @@ SEVERAL = {
 }
 # These wait for other servers: threads. All other queues compute and lock: processes.
 THREADED_QUEUES = {"stats", "sync"}
+CELERY = (sys.executable, "-m", "celery", "--app=moonx.celery:app", "--quiet")
+CELERY_RUN = (sys.executable, "-m", "moonx.celery_run")
 LARGEST_FRAME_BYTES = 65_536
 DRAIN_S = 20  # open sockets get this long to leave when a web process ends
 
@@ -27,9 +29,9 @@ def command_for(role: str, env: Env) -> list[str]:
     if role in {"web", "ws"}:
         return _web(env)
     if role.startswith("worker:"):
-        return _worker(role.removeprefix("worker:"), env)
+        return [*CELERY_RUN, "worker", role.removeprefix("worker:")]
     if role == "beat":
-        return [*_celery("beat"), "--scheduler=moonx.beat:Scheduler"]
+        return [*CELERY_RUN, "beat"]
     if role == "flower":
         return _flower(env)
     if role in {"relay", "demo"}:
@@ -64,24 +66,9 @@ def _proxies(env: Env) -> list[str]:
     return ["--proxy-headers", f"--forwarded-allow-ips={','.join(env.trusted_proxies)}"]
 
 
-def _worker(queues: str, env: Env) -> list[str]:
-    pool = "threads" if set(queues.split(",")) <= THREADED_QUEUES else "prefork"
-    return [
-        *_celery("worker"),
-        *(f"--queues={queues}", f"--pool={pool}", f"--concurrency={env.worker_concurrency}"),
-        # Workers need not know each other: mingling would delay every start by a second.
-        *("--without-gossip", "--without-mingle", f"--hostname={queues.replace(',', '-')}@%h"),
-        "--loglevel=WARNING",
-    ]
-
-
 def _flower(env: Env) -> list[str]:
     if not env.flower_basic_auth.get_secret_value():
         raise ValueError("Flower never runs without a login: set FLOWER_BASIC_AUTH=user:password")
     # The login stays in the environment, where Flower reads it: command lines are public.
     address = f"--address={env.moonx_host}"
-    return [*_celery("flower"), address, f"--port={env.flower_port}"]
-
-
-def _celery(command: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "--app=moonx.celery:app", "--quiet", command]
+    return [*CELERY, "flower", address, f"--port={env.flower_port}"]

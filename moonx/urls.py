@@ -9,6 +9,8 @@ from moonx import health
 from moonx.api import v1, v3
 from moonx.documents import views as documents
 
+admin.autodiscover()
+
 handler404 = pages.not_found
 handler500 = pages.failed
 

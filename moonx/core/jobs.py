@@ -64,6 +64,8 @@ class Job(Task):  # type: ignore[type-arg]
             return None
         metrics.task_runs.labels(self.name, "success").inc()
         metrics.task_duration.labels(self.name).observe(duration_s)
+        for item, count in outcome.numbers.items():
+            metrics.task_items.labels(self.name, item).inc(count)
         numbers = {**outcome.numbers, "ms": round(duration_s * 1000)}
         sentence = outcome.sentence.format(**numbers)
         log.info(sentence, task_name=self.name, **numbers)

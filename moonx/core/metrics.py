@@ -21,6 +21,9 @@ from prometheus_client import (
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 
 task_runs = Counter("moonx_task_runs_total", "Finished task runs", ["task", "result"])
+task_items = Counter(
+    "moonx_task_items_total", "What runs worked on: updated, success, failed …", ["task", "item"]
+)
 task_skipped = Counter("moonx_task_skipped_total", "Runs skipped: the last one still ran", ["task"])
 task_duration = Histogram(
     "moonx_task_duration_seconds",

@@ -33,7 +33,8 @@ INSTALLED_APPS = [
     "moonx.admin",
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    # Without its search for admin modules: moonx/urls.py does it, so only web pays for them.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

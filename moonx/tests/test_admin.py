@@ -80,6 +80,7 @@ def said(response: Any) -> str:
     return " ".join(str(message) for message in response.context["messages"])
 
 
+admin.autodiscover()
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 

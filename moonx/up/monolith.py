@@ -16,6 +16,7 @@ CHILD_NAMES = {EXCHANGE_WORKER: "worker", IO_WORKER: "worker-io"}
 # A worker ends when its running tasks have ended, in tenths of a second as a rule. What is killed
 # after this long is done again: the rows hold the work.
 WORKER_STOP_S = 12.0
+SHOWN = {"web", "ws", "relay", "demo", EXCHANGE_WORKER}
 
 
 def child_name(role: str) -> str:
@@ -66,13 +67,17 @@ def run_several(roles: Sequence[str], env: Env, *, home: Path) -> int:
 
 
 def start_roles(supervisor: Supervisor, roles: Sequence[str], env: Env) -> None:
-    """Starts the roles and returns when the web server answers."""
-    services = [role_service(role, env) for role in roles]
-    # Ended in two steps: first who asks, then who answers.
-    askers = {"beat", "demo", "flower"}
-    supervisor.start([service for service in services if service.name not in askers])
-    supervisor.start([service for service in services if service.name in askers])
+    """Starts the roles and returns when the web server answers.
+
+    What the page shows comes first: all at once, the roles would share the processors for twice
+    as long. They are ended the other way round: first who asks, then who answers.
+    """
+    services = {role: role_service(role, env) for role in roles}
+    first = [role for role in services if role in SHOWN]
+    supervisor.start([services[role] for role in first if role != "demo"])
+    supervisor.start([services[role] for role in first if role == "demo"])
     supervisor.wait_ready()
+    supervisor.start([services[role] for role in services if role not in SHOWN])
 
 
 def _is_running(_pid: int) -> bool:

@@ -109,6 +109,13 @@ def test_a_run_says_in_one_line_what_it_did() -> None:
     assert line["ms"] >= 0
 
 
+def test_what_a_run_worked_on_is_counted_by_item() -> None:
+    noted = metrics.task_items.labels("test.note", "count")
+    before = noted._value.get()
+    note.apply(throw=True)
+    assert noted._value.get() == before + 3
+
+
 def test_a_run_is_skipped_counted_and_warned_of_while_another_is_under_way() -> None:
     before = skipped("test.note")
     with Busy("test.note"), capture_logs() as lines:
