@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from celery.utils.nodenames import default_nodename, host_format
+from django.conf import settings
 
 from moonx.celery import app
 from moonx.roles import THREADED_QUEUES
-from moonx.settings import env
 
 # `make check` runs Django's checks; at each start they would import every page into every worker.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs until a signal; the exit code."""
     match list(arguments):
         case ["worker", queues]:
-            return work(queues.split(","), concurrency=env.load().worker_concurrency)
+            return work(queues.split(","), concurrency=settings.ENV.worker_concurrency)
         case ["beat"]:
             app.Beat(scheduler_cls="moonx.beat:Scheduler", loglevel="WARNING", quiet=True).run()
             return 0
