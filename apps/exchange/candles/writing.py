@@ -13,7 +13,7 @@ from moonx.core import outbox
 from moonx.core.events import CandleRevised
 from moonx.core.intervals import Interval
 
-# The delta of a batch of new trades, merged into the minute's bar. Last column: was it there?
+# The delta of a batch of new trades, merged into the minute's bar.
 MERGE_MINUTES = """
 INSERT INTO exchange_candle AS c (market_id, interval, open_time, open, high, low, close,
   base_volume, quote_volume, taker_base_volume, taker_quote_volume, trade_count,
