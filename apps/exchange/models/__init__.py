@@ -1,0 +1,63 @@
+"""The exchange's rows, one module per concept."""
+
+from apps.exchange.models.data import Candle, CandleWatermark, Ticker, Trade, TradeSource
+from apps.exchange.models.ledger import (
+    Account,
+    Entry,
+    House,
+    Journal,
+    JournalKind,
+    Seal,
+    SealedBalance,
+)
+from apps.exchange.models.markets import LARGEST, MOST_STEPS, Asset, Market, MarketStatus
+from apps.exchange.models.orders import (
+    OPEN,
+    OPEN_STATUSES,
+    BookVersion,
+    Fill,
+    Order,
+    OrderStatus,
+    OrderType,
+    Reason,
+    SelfTrade,
+    Side,
+    Stage,
+    TimeInForce,
+)
+from apps.exchange.models.traders import ApiKey, FeeTier, Trader
+
+__all__ = [
+    "LARGEST",
+    "MOST_STEPS",
+    "OPEN",
+    "OPEN_STATUSES",
+    "Account",
+    "ApiKey",
+    "Asset",
+    "BookVersion",
+    "Candle",
+    "CandleWatermark",
+    "Entry",
+    "FeeTier",
+    "Fill",
+    "House",
+    "Journal",
+    "JournalKind",
+    "Market",
+    "MarketStatus",
+    "Order",
+    "OrderStatus",
+    "OrderType",
+    "Reason",
+    "Seal",
+    "SealedBalance",
+    "SelfTrade",
+    "Side",
+    "Stage",
+    "Ticker",
+    "TimeInForce",
+    "Trade",
+    "TradeSource",
+    "Trader",
+]
