@@ -327,11 +327,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='order',
-            index=models.Index(condition=models.Q(models.Q(('status__in', ('NEW', 'PARTIALLY_FILLED'))), ('expires_at__isnull', False)), fields=['expires_at', 'market'], name='order_expiring'),
+            index=models.Index(condition=models.Q(models.Q(('stage', 'done'), _negated=True), ('expires_at__isnull', False)), fields=['expires_at', 'market'], name='order_expiring'),
         ),
         migrations.AddIndex(
             model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ('NEW', 'PARTIALLY_FILLED'))), fields=['owner', 'market'], name='order_open'),
+            index=models.Index(condition=models.Q(('stage', 'done'), _negated=True), fields=['owner', 'market'], name='order_open'),
         ),
         migrations.AddIndex(
             model_name='order',
@@ -351,7 +351,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(models.Q(('status__in', ('NEW', 'PARTIALLY_FILLED'))), models.Q(('stage', 'done'), _negated=True)), models.Q(models.Q(models.Q(('status__in', ('NEW', 'PARTIALLY_FILLED'))), _negated=True), ('held', 0), ('stage', 'done')), _connector='OR'), name='order_that_is_done_holds_nothing'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(models.Q(('stage', 'done'), _negated=True), ('status__in', ('NEW', 'PARTIALLY_FILLED'))), models.Q(models.Q(models.Q(('stage', 'done'), _negated=True), _negated=True), models.Q(('status__in', ('NEW', 'PARTIALLY_FILLED')), _negated=True), ('held', 0)), _connector='OR'), name='order_that_is_done_holds_nothing'),
         ),
         migrations.AddIndex(
             model_name='fill',
