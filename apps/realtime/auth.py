@@ -1,14 +1,7 @@
-"""Whom a bearer token belongs to: asked of our own issuer, or of an external service.
-
-AuthError
-├── AuthExpired      the token's time is over: refresh it (transient)
-├── AuthRefused      the token is not valid (permanent)
-└── AuthUnavailable  the external service does not answer (transient)
-"""
+"""Whom a bearer token belongs to: asked of our own issuer, or of an external service."""
 
 import hashlib
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -16,39 +9,15 @@ from django.conf import settings
 
 from apps.realtime import signin
 from moonx.core import logs, tokens
+from moonx.core.identity import AuthError, AuthExpired, AuthRefused, AuthUnavailable, Identity
+
+__all__ = ["AuthError", "AuthExpired", "AuthRefused", "AuthUnavailable", "Identity", "identify"]
 
 log = logs.get("moonx.auth")
 
 TIMEOUT_S = 3.0
 CACHE_S = 5.0  # a revoked token lives on for so long at most
 LARGEST_CACHE = 10_000
-
-
-class AuthError(Exception):
-    """The token was not accepted; the message is for its holder."""
-
-
-class AuthExpired(AuthError):
-    """The token's time is over."""
-
-
-class AuthRefused(AuthError):
-    """The token is not valid."""
-
-
-class AuthUnavailable(AuthError):
-    """Nobody could say whether it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """The holder of a token. `expires_at` is in seconds since the epoch; 0 where it is unknown."""
-
-    user_id: str
-    email: str
-    session: str = ""
-    expires_at: int = 0
-    local: bool = True
 
 
 def identify(token: str, *, audience: str) -> Identity:
