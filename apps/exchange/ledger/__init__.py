@@ -1,0 +1,26 @@
+"""The ledger: who owns what, changed by journals only."""
+
+from apps.exchange.ledger.accounts import account, accounts, available, house
+from apps.exchange.ledger.posting import (
+    Line,
+    NotEnough,
+    OwnerFrozen,
+    PostingRefused,
+    Unbalanced,
+    fund,
+    post,
+)
+
+__all__ = [
+    "Line",
+    "NotEnough",
+    "OwnerFrozen",
+    "PostingRefused",
+    "Unbalanced",
+    "account",
+    "accounts",
+    "available",
+    "fund",
+    "house",
+    "post",
+]

@@ -1,0 +1,51 @@
+"""Accounts: a user's and the house's, opened when they are first needed."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from apps.exchange.models import Account, Asset, House, Market
+from moonx.core.money import EXACT
+
+
+def account(owner_id: int, asset: Asset) -> Account:
+    """A user's account of an asset."""
+    return accounts(owner_id, [asset])[asset.pk]
+
+
+def accounts(owner_id: int, assets: Iterable[Asset]) -> dict[int, Account]:
+    """A user's accounts by the id of their asset; those that are missing are opened, empty."""
+    wanted = {asset.pk: asset for asset in assets}
+    found = _find(owner_id, wanted)
+    missing = wanted.keys() - found.keys()
+    if missing:
+        Account.objects.bulk_create(
+            [Account(owner_id=owner_id, asset_id=pk, balance=Decimal(0)) for pk in sorted(missing)],
+            ignore_conflicts=True,
+        )
+        found = _find(owner_id, wanted)
+    return found
+
+
+def house(house: House, asset: Asset, market: Market | None = None) -> Account:
+    """An account of the house, opened if it is missing; fees have one a market."""
+    wanted = {"owner": None, "house": house, "asset": asset, "market": market}
+    rows = Account.objects.filter(**wanted)
+    found = rows.first()
+    if found is None:
+        Account.objects.bulk_create([Account(**wanted)], ignore_conflicts=True)
+        found = rows.get()
+    found.asset, found.market = asset, market
+    return found
+
+
+def available(account: Account) -> Decimal:
+    """What a user's account has that no open order holds, as of when it was read."""
+    return EXACT.subtract(account.balance or Decimal(0), account.held)
+
+
+def _find(owner_id: int, wanted: dict[int, Asset]) -> dict[int, Account]:
+    found = {}
+    for row in Account.objects.filter(owner_id=owner_id, asset_id__in=wanted):
+        row.asset = wanted[row.asset_id]
+        found[row.asset_id] = row
+    return found
