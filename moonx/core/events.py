@@ -5,31 +5,60 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
+from string import Formatter
 from typing import Any, ClassVar
 
 from moonx.core import money
 from moonx.core.intervals import to_ms
 
+AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact. It may only be emitted while the lock of its `key` is held."""
+    """One fact. It may only be emitted while the lock of its `key` is held.
+
+    `key_form` and `topic_forms` name fields in braces, as in `market:{symbol}`.
+    """
 
     name: ClassVar[str]
+    key_form: ClassVar[str]
+    topic_forms: ClassVar[tuple[str, ...]] = ()
 
     @property
     def key(self) -> str:
         """What the event is about; events with one key are published in the order they happened."""
-        raise NotImplementedError
+        return self._filled(self.key_form)
 
     @property
     def topics(self) -> tuple[str, ...]:
         """The channels that carry it."""
-        raise NotImplementedError
+        return tuple(map(self._filled, self.topic_forms))
+
+    def _filled(self, form: str) -> str:
+        return "".join(
+            text + str(getattr(self, field)) if field else text for text, field in parts(form)
+        )
 
     def payload(self) -> dict[str, Any]:
         """The event as the wire carries it: camelCase, strings for amounts, ms for times."""
-        return {camel(field.name): wire(getattr(self, field.name)) for field in fields(self)}
+        return {
+            spelled: value if type(value := getattr(self, name)) in AS_THEY_ARE else wire(value)
+            for name, spelled in wire_names(type(self))  # type: ignore[arg-type]  # classes hash
+        }
+
+
+@cache
+def parts(form: str) -> tuple[tuple[str, str], ...]:
+    """A form as texts, each with the field that follows it; "" where none does."""
+    return tuple((text, field or "") for text, field, _, _ in Formatter().parse(form))
+
+
+@cache
+def wire_names(kind: type[Event]) -> tuple[tuple[str, str], ...]:
+    """Each field of an event and what the wire calls it."""
+    return tuple((field.name, camel(field.name)) for field in fields(kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +66,8 @@ class TradeExecuted(Event):
     """A trade stands; `price` and `quantity` carry the market's digits."""
 
     name: ClassVar[str] = "trade.executed"
+    key_form: ClassVar[str] = "market:{symbol}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("trades:{symbol}",)
     symbol: str
     id: int
     first_id: int
@@ -48,19 +79,155 @@ class TradeExecuted(Event):
     source: str
     time: datetime
 
-    @property
-    def key(self) -> str:
-        return f"market:{self.symbol}"
 
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return (f"trades:{self.symbol}",)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTradeExecuted(Event):
+    """One side of a trade, for its owner alone; the public trade is `TradeExecuted`."""
+
+    name: ClassVar[str] = "trade.executed"
+    key_form: ClassVar[str] = "market:{symbol}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("trades@{user_id}",)
+    user_id: int
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    trade_id: int
+    order_id: int
+    side: str
+    is_maker: bool
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFact(Event):
+    """What the order events carry: the whole order as it stands afterwards."""
+
+    key_form: ClassVar[str] = "market:{symbol}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("orders@{user_id}",)
+    user_id: int
+    order_id: int
+    client_order_id: str
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    side: str
+    type: str
+    time_in_force: str
+    status: str
+    price: Decimal | None
+    stop_price: Decimal | None
+    quantity: Decimal
+    quote_order_quantity: Decimal | None
+    filled_quantity: Decimal
+    prevented_quantity: Decimal
+    filled_quote: Decimal
+    fee: Decimal
+    fee_asset: str
+    self_trade: str
+    expires_at: datetime | None
+    reason: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted(OrderFact):
+    """The market took the order: it rests, waits for its stop price, or was filled at once."""
+
+    name: ClassVar[str] = "order.accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPartiallyFilled(OrderFact):
+    """Some of the order was filled, the rest stays."""
+
+    name: ClassVar[str] = "order.partially_filled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled(OrderFact):
+    """All of the order was filled."""
+
+    name: ClassVar[str] = "order.filled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCanceled(OrderFact):
+    """The owner, or an operator, took the order back."""
+
+    name: ClassVar[str] = "order.canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderExpired(OrderFact):
+    """The order ended by its own terms: its time, what it would not wait for, or itself."""
+
+    name: ClassVar[str] = "order.expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRejected(OrderFact):
+    """The market did not take the order."""
+
+    name: ClassVar[str] = "order.rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceFact(Event):
+    """What the balance events carry: the change, and what the account has afterwards."""
+
+    key_form: ClassVar[str] = "account:{user_id}:{asset}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("balances@{user_id}",)
+    user_id: int
+    asset: str
+    amount: Decimal
+    balance: Decimal
+    held: Decimal
+    available: Decimal
+    order_id: int | None
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceLocked(BalanceFact):
+    """An order holds more of the balance."""
+
+    name: ClassVar[str] = "balance.locked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceUnlocked(BalanceFact):
+    """An order holds less of the balance; the owner may use it again."""
+
+    name: ClassVar[str] = "balance.unlocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceCredited(BalanceFact):
+    """The balance grew."""
+
+    name: ClassVar[str] = "balance.credited"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceDebited(BalanceFact):
+    """The balance shrank."""
+
+    name: ClassVar[str] = "balance.debited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFact(Event):
     """What the two candle events carry: the whole bar."""
 
+    key_form: ClassVar[str] = "market:{symbol}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("candles:{symbol}:{interval}",)
     symbol: str
     interval: str
     open_time: datetime
@@ -76,14 +243,6 @@ class CandleFact(Event):
     trade_count: int
     revision: int
     closed: bool = True
-
-    @property
-    def key(self) -> str:
-        return f"market:{self.symbol}"
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return (f"candles:{self.symbol}:{self.interval}",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +264,10 @@ class SystemAlert(Event):
     """Something that an operator must look at."""
 
     name: ClassVar[str] = "system.alert"
+    key_form: ClassVar[str] = "system:{subject}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("system",)
     subject: str
     message: str
-
-    @property
-    def key(self) -> str:
-        return f"system:{self.subject}"
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return ("system",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +275,9 @@ class UserActivity(Event):
     """A user did something; no amounts, no addresses."""
 
     name: ClassVar[str] = "user.activity"
+    key_form: ClassVar[str] = "user:{user_id}"
     user_id: int
     action: str
-
-    @property
-    def key(self) -> str:
-        return f"user:{self.user_id}"
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return ()
 
 
 def camel(name: str) -> str:

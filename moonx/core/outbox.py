@@ -1,13 +1,19 @@
 """The transactional outbox: a fact is written in the transaction that makes it true."""
 
-from collections.abc import Iterable
+import json
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, get_args, get_type_hints
 
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 from redis import RedisError
 
 from moonx.core import logs, valkey
-from moonx.core.events import Event
+from moonx.core.events import Event, camel, parts, wire
 
 log = logs.get("moonx.outbox")
 
@@ -19,9 +25,30 @@ FROM unnest(%s::text[], %s::text[], %s::jsonb[], %s::jsonb[])
 ORDER BY u.n
 """
 
+INSERT_ROWS = """
+INSERT INTO core_outbox (name, key, topics, payload, correlation_id)
+SELECT '{name}', {key}, jsonb_build_array({topics}), jsonb_build_object({payload}), {correlation}
+FROM ({select}) r {order}
+"""
+
+# How the columns of a type are spelled on the wire, as events.wire spells its values.
+SPELLINGS: dict[type, str] = {
+    str: "r.{name}::text",
+    int: "r.{name}::bigint",
+    bool: "r.{name}::boolean",
+    Decimal: "trim_scale(r.{name}::numeric)::text",
+    datetime: "floor(extract(epoch FROM r.{name}::timestamptz) * 1000)::bigint",
+}
+
+CORRELATION, ORDER = "correlation_id", "n"
+
 
 class OutsideTransaction(RuntimeError):
     """An event emitted outside a transaction could be published although its fact was lost."""
+
+
+class WrongColumns(TypeError):
+    """A statement whose columns are not the fields of the event that it is to make."""
 
 
 def emit(*events: Event) -> None:
@@ -34,8 +61,7 @@ def emit(*events: Event) -> None:
 
 def emit_all(events: Iterable[Event]) -> None:
     """As `emit`, in one statement for any number of events."""
-    if not connection.in_atomic_block:
-        raise OutsideTransaction("emit events inside the transaction that makes them true")
+    _refuse_outside_transaction()
     rows = list(events)
     if not rows:
         return
@@ -51,6 +77,92 @@ def emit_all(events: Iterable[Event]) -> None:
             ],
         )
     transaction.on_commit(wake_relay)
+
+
+def emit_rows(event: type[Event], select: str, params: Sequence[Any] | Mapping[str, Any]) -> int:
+    """As `emit`, of the rows that a constant SELECT makes from `params`; returns how many.
+
+    Its columns are the event's fields, under their names; those with a default may be missing. A
+    column `correlation_id` stands above the caller's own, and a column `n` orders the events. The
+    rows never leave the database. Raises WrongColumns where fields are missing or none knows a
+    column.
+    """
+    _refuse_outside_transaction()
+    statement = _statements.get((event, select))
+    if statement is None:
+        statement = _statements[event, select] = _statement(event, select, params)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, _with_correlation(params))
+        written = int(cursor.rowcount)
+    if written:
+        transaction.on_commit(wake_relay)
+    return written
+
+
+_statements: dict[tuple[type[Event], str], str] = {}
+
+
+def _with_correlation(params: Sequence[Any] | Mapping[str, Any]) -> Any:
+    own = logs.correlation_id.get()
+    return {**params, "emitter": own} if isinstance(params, Mapping) else [own, *params]
+
+
+def _statement(event: type[Event], select: str, params: Sequence[Any] | Mapping[str, Any]) -> str:
+    columns = _columns(select, params)
+    known = {field.name: field for field in fields(event)}
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    missing, unknown = needed - columns, columns - known.keys() - {CORRELATION, ORDER}
+    if missing or unknown:
+        raise WrongColumns(
+            f"{event.__name__}: missing columns {sorted(missing)}, unknown {sorted(unknown)}"
+        )
+    own = "%(emitter)s" if isinstance(params, Mapping) else "%s"
+    told = f"r.{CORRELATION}" if CORRELATION in columns else "NULL"
+    return INSERT_ROWS.format(
+        name=event.name,
+        key=_filled(event.key_form),
+        topics=", ".join(map(_filled, event.topic_forms)),
+        payload=", ".join(_spelled(event, field, columns) for field in known.values()),
+        correlation=f"coalesce({told}, {own}::text)",
+        select=select,
+        order=f"ORDER BY r.{ORDER}" if ORDER in columns else "",
+    )
+
+
+def _columns(select: str, params: Sequence[Any] | Mapping[str, Any]) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM ({select}) r LIMIT 0", params)  # noqa: S608 - the caller's constant
+        return {column.name for column in cursor.description}
+
+
+def _filled(form: str) -> str:
+    """A form of a key or topic as SQL."""
+    told = [f"'{text}', r.{field}::text" if field else f"'{text}'" for text, field in parts(form)]
+    return f"concat({', '.join(told)})"
+
+
+def _spelled(event: type[Event], field: "Field[Any]", columns: set[str]) -> str:
+    """A field and its value, as arguments of jsonb_build_object."""
+    kind = _type_of(event, field.name)
+    if field.name in columns:
+        value = SPELLINGS[kind].format(name=field.name)
+    else:
+        value = f"'{json.dumps(wire(field.default))}'::jsonb"
+    return f"'{camel(field.name)}', {value}"
+
+
+def _type_of(event: type[Event], name: str) -> type:
+    """The type of a field's values besides None."""
+    hint = get_type_hints(event)[name]
+    options = [one for one in get_args(hint) or (hint,) if one is not types.NoneType]
+    if len(options) != 1 or options[0] not in SPELLINGS:
+        raise WrongColumns(f"{event.__name__}.{name}: {hint} has no form in SQL")
+    return options[0]  # type: ignore[no-any-return]
+
+
+def _refuse_outside_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise OutsideTransaction("emit events inside the transaction that makes them true")
 
 
 def wake_relay() -> None:

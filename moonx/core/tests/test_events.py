@@ -8,7 +8,23 @@ import pytest
 from moonx.core import events
 from moonx.core.events import Event, TradeExecuted
 
-CLOSED_LIST = {"trade.executed", "candle.closed", "candle.revised", "system.alert", "user.activity"}
+CLOSED_LIST = {
+    "order.accepted",
+    "order.partially_filled",
+    "order.filled",
+    "order.canceled",
+    "order.expired",
+    "order.rejected",
+    "balance.locked",
+    "balance.unlocked",
+    "balance.credited",
+    "balance.debited",
+    "trade.executed",
+    "candle.closed",
+    "candle.revised",
+    "system.alert",
+    "user.activity",
+}
 
 
 def named(kind: type[Event]) -> set[str]:
