@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.db import transaction
 
@@ -128,16 +129,16 @@ def plant(bug: Bug) -> None:
 
         candles.merge_minutes = merge_later
     if bug is Bug.FACT_APART:
-        real_emit = outbox.emit_all
+        real_emit = outbox.emit_rows
 
-        def emit_later(events: Sequence[Event]) -> None:
-            found = list(events)
-            transaction.on_commit(lambda: _later(lambda: real_emit(found)))
+        def emit_later(event: type[Event], select: str, params: Any) -> int:
+            transaction.on_commit(lambda: _later(lambda: real_emit(event, select, params)))
+            return 0
 
-        outbox.emit_all = emit_later  # type: ignore[assignment]
+        outbox.emit_rows = emit_later
 
 
-def _later(work: Callable[[], None]) -> None:
+def _later(work: Callable[[], object]) -> None:
     time.sleep(WINDOW_S)
     with transaction.atomic():
         work()

@@ -1,21 +1,20 @@
-"""Writers and relays by the dozen: forked from one process that has loaded everything already.
+"""Processes by the dozen: forked from one that has loaded everything already, and killed at will.
 
-`python -m chaos.nursery` reads one JSON line per child to start and answers with its process id.
+`python -m chaos.nursery` reads one JSON line per request and answers each with one.
 """
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import threading
-import time
-from decimal import Decimal
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import django
 
@@ -23,8 +22,20 @@ ROOT = Path(__file__).resolve().parent.parent
 PR_SET_PDEATHSIG = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a child ended: killed, or with what its function returned, or with what it raised."""
+
+    killed: bool
+    result: Any = None
+    error: str = ""
+
+
 class Nursery:
-    """A context manager that starts and kills children; none outlives it."""
+    """A context manager that starts and kills children; none outlives it.
+
+    A child calls one function, named as `module:function`, with arguments that JSON can carry.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -44,77 +55,85 @@ class Nursery:
         self._process.kill()  # its children are told to die with it
         self._process.communicate()
 
-    def start(self, *, role: str, bug: str, symbol: str = "") -> int:
-        """The process id of a new child."""
+    def start(self, call: str, /, **arguments: Any) -> int:
+        """The process id of a new child that calls a function."""
+        return int(self._ask({"call": call, "arguments": arguments}))
+
+    def wait(self, pid: int) -> Ending:
+        """How the child ended; waits until it has."""
+        return Ending(**self._ask({"wait": pid}))
+
+    def call(self, call: str, /, **arguments: Any) -> Ending:
+        """How a child ended that called a function."""
+        return self.wait(self.start(call, **arguments))
+
+    def kill(self, pid: int) -> Ending:
+        """Ends a child as the system would: at any moment, without a word."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return self.wait(pid)
+
+    def _ask(self, request: dict[str, Any]) -> Any:
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        print(
-            json.dumps({"role": role, "bug": bug, "symbol": symbol}), file=process.stdin, flush=True
-        )
-        return int(process.stdout.readline())
+        print(json.dumps(request), file=process.stdin, flush=True)
+        return json.loads(process.stdout.readline())
 
-    @staticmethod
-    def kill(pid: int) -> None:
-        """Ends a child as the system would: at any moment, without a word."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function behind `module:function`."""
+    module, _, attribute = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def main() -> None:
-    """Forks children until its input ends."""
+    """Forks children until its input ends; each one's pipe carries what it has to say."""
     django.setup()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
+    pipes: dict[int, int] = {}
     for line in sys.stdin:
-        wanted = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _be(**wanted)
-        print(pid, flush=True)
+        request = json.loads(line)
+        if "wait" in request:
+            answer: Any = _buried(request["wait"], pipes.pop(request["wait"]))
+        else:
+            answer = _fork(pipes, request["call"], request["arguments"])
+        print(json.dumps(answer), flush=True)
 
 
-def _be(*, role: str, bug: str, symbol: str) -> None:
+def _fork(pipes: dict[int, int], call: str, arguments: dict[str, Any]) -> int:
+    importlib.import_module(call.partition(":")[0])  # once, here, for all that follow
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _be(call, arguments, writing)
+    os.close(writing)
+    pipes[pid] = reading
+    return pid
+
+
+def _be(call: str, arguments: dict[str, Any], pipe: int) -> None:
     """What a child does for the rest of its life."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the nursery's own is for its answers
+    said: dict[str, Any] = {}
     try:
-        {"relay": _relay, "writer": _writer}[role](bug, symbol)
-    except Exception as error:  # noqa: BLE001 - it is said aloud, and the rows are judged anyway
-        print(f"{role} with {bug} ended: {error!r}", file=sys.stderr, flush=True)
+        said = {"result": function_of(call)(**arguments)}
+    except BaseException as error:  # noqa: BLE001 - whoever waits is told, and judges it
+        said = {"error": f"{type(error).__name__}: {error}"}
     finally:
-        os._exit(1)
+        os.write(pipe, json.dumps(said).encode())
+        os._exit(0)
 
 
-def _relay(name: str, _: str) -> None:
-    from apps.realtime import relay
-    from chaos.bugs import Bug, relay_with
-    from moonx.core import valkey
-
-    dsn, bug = os.environ["DATABASE_URL"], Bug(name)
-    if bug.is_relays:
-        relay_with(bug, dsn)
-    relay.run(dsn=dsn, client=valkey.client(), stop=threading.Event())
-
-
-def _writer(name: str, symbol: str) -> None:
-    from apps.exchange import trades
-    from apps.exchange.models import Market, TradeSource
-    from chaos.bugs import Bug, plant
-
-    plant(Bug(name))
-    market = Market.objects.select_related("base", "quote").get(symbol=symbol)
-    rng = random.Random()
-    while True:
-        new = [
-            trades.NewTrade(
-                price=Decimal(rng.randint(100, 200)) / 100,
-                quantity=Decimal(rng.randint(1, 9)),
-                is_buyer_maker=rng.random() < 0.5,
-            )
-            for _ in range(rng.randint(1, 4))
-        ]
-        trades.record(market, new, source=TradeSource.MATCHED)
-        time.sleep(0.01)
+def _buried(pid: int, pipe: int) -> dict[str, Any]:
+    with os.fdopen(pipe) as reading:
+        said = reading.read()
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return {"killed": True}  # whatever it had begun to say
+    return {"killed": False, **json.loads(said)}
 
 
 if __name__ == "__main__":

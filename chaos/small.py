@@ -84,8 +84,9 @@ def _make_markets() -> None:
 
 
 def _start(nursery: Nursery, name: str, bug: Bug) -> int:
-    role = RELAY if name == RELAY else "writer"
-    return nursery.start(role=role, bug=bug.value, symbol=name)
+    if name == RELAY:
+        return nursery.start("chaos.children:relays", bug=bug.value)
+    return nursery.start("chaos.children:writes", symbol=name, bug=bug.value)
 
 
 def _victims(bug: Bug) -> tuple[str, ...]:
