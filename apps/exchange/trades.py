@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import connection, transaction
 
 from apps.exchange import bars, candles, watch
 from apps.exchange.bars import Tick
 from apps.exchange.models import Market, TradeSource
-from moonx.core import locks, money, outbox
+from moonx.core import locks, logs, money, outbox
 from moonx.core.events import TradeExecuted
 from moonx.core.locks import Lock
 
@@ -56,11 +55,40 @@ class Executed:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """Where a market's trades end; zeros and None where it never traded."""
+
+    now: datetime
+    seq: int
+    last_id: int
+    executed_at: datetime | None
+
+    @property
+    def moment(self) -> datetime:
+        """When the next trade happens: now, but never before the last one."""
+        return max(self.now, self.executed_at) if self.executed_at else self.now
+
+
 INSERT = """
 INSERT INTO exchange_trade (market_id, seq, first_id, last_id, price, quantity, quote_quantity,
   is_buyer_maker, executed_at, source)
 SELECT %s, u.*, %s FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::numeric[],
   %s::numeric[], %s::numeric[], %s::bool[], %s::timestamptz[]) AS u
+"""
+
+# Amounts in the market's digits. A matched trade speaks under its taker's correlation id.
+FACTS = """
+SELECT t.seq AS n, %(symbol)s AS symbol, t.seq AS id, t.first_id, t.last_id,
+  round(t.price, %(price_places)s)::text AS price,
+  round(t.quantity, %(quantity_places)s)::text AS quantity,
+  round(t.quote_quantity, %(price_places)s + %(quantity_places)s)::text AS quote_quantity,
+  t.is_buyer_maker, t.source, t.executed_at AS time,
+  coalesce(o.correlation_id, %(correlation)s) AS correlation_id
+FROM exchange_trade t
+LEFT JOIN exchange_fill f ON f.market_id = t.market_id AND f.seq = t.seq AND NOT f.is_maker
+LEFT JOIN exchange_order o ON o.id = f.order_id
+WHERE t.market_id = %(market)s AND t.seq > %(after)s
 """
 
 # The clock is read after the locks were taken, so no trade is older than one that stands.
@@ -79,12 +107,14 @@ def record(market: Market, new: Sequence[NewTrade], *, source: TradeSource) -> l
     progress are pushed. Raises TradeRefused (permanent) or locks.LockBusy (transient).
     """
     _check(market, new)
+    if not new:
+        return []
     with transaction.atomic():
         hold_market(market)
         executed = _number(market, new)
         insert(market, executed, source=source)
         candles.merge_minutes(market, bars.of_ticks(trade.tick() for trade in executed))
-        outbox.emit_all(_fact(market, trade, source) for trade in executed)
+        tell_trades(market, after=executed[0].seq - 1)
         # Robust: the trades stand, whatever becomes of the push; the next ticker run repeats it.
         transaction.on_commit(lambda: watch.push_bars([market]), robust=True)
     return executed
@@ -132,8 +162,8 @@ def _number(market: Market, new: Sequence[NewTrade]) -> list[Executed]:
     with connection.cursor() as cursor:
         cursor.execute(TAIL, [market.pk])
         now, seq, last_id, last_time = cursor.fetchone()
-    executed_at = max(now, last_time) if last_time else now
-    seq, last_id = seq or 0, last_id or 0
+    tail = Tail(now=now, seq=seq or 0, last_id=last_id or 0, executed_at=last_time)
+    seq, last_id = tail.seq, tail.last_id
     executed = []
     for trade in new:
         seq, first_id, last_id = seq + 1, last_id + 1, last_id + trade.count
@@ -146,26 +176,20 @@ def _number(market: Market, new: Sequence[NewTrade]) -> list[Executed]:
                 quantity=trade.quantity,
                 quote_quantity=money.product(trade.price, trade.quantity),
                 is_buyer_maker=trade.is_buyer_maker,
-                executed_at=executed_at,
+                executed_at=tail.moment,
             )
         )
     return executed
 
 
-def _fact(market: Market, trade: Executed, source: TradeSource) -> TradeExecuted:
-    return TradeExecuted(symbol=market.symbol, **described(market, trade), source=source.value)
-
-
-def described(market: Market, trade: Executed) -> dict[str, Any]:
-    """The trade's public fields, amounts in the market's digits."""
-    places = market.price_places + market.quantity_places
-    return {
-        "id": trade.seq,
-        "first_id": trade.first_id,
-        "last_id": trade.last_id,
-        "price": money.plain(trade.price, places=market.price_places),
-        "quantity": money.plain(trade.quantity, places=market.quantity_places),
-        "quote_quantity": money.plain(trade.quote_quantity, places=places),
-        "is_buyer_maker": trade.is_buyer_maker,
-        "time": trade.executed_at,
+def tell_trades(market: Market, *, after: int) -> None:
+    """One fact for each of the market's trades beyond `after`; the caller holds the market."""
+    values = {
+        "market": market.pk,
+        "symbol": market.symbol,
+        "after": after,
+        "price_places": market.price_places,
+        "quantity_places": market.quantity_places,
+        "correlation": logs.correlation_id.get(),
     }
+    outbox.emit_rows(TradeExecuted, FACTS, values)

@@ -14,7 +14,10 @@ from decimal import (
 
 # 2^256 has 78 digits; products of two amounts must stay exact.
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, Overflow])
+# For quotients that are rounded by the next operation.
+WIDE = Context(prec=200)
 MAX_DIGITS, SCALE = 78, 18
+LARGEST = Decimal(10) ** (MAX_DIGITS - SCALE - 2)  # sums of such amounts still fit a column
 PLAIN = re.compile(r"[0-9]{1,60}(\.[0-9]{1,40})?", re.ASCII)
 
 
@@ -56,9 +59,7 @@ def on_grid(value: Decimal, *, step: Decimal) -> bool:
 
 def floor_to(value: Decimal, *, places: int) -> Decimal:
     """`value` cut, not rounded, to `places` decimal places."""
-    return value.quantize(
-        Decimal(1).scaleb(-places), rounding=ROUND_FLOOR, context=Context(prec=200)
-    )
+    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_FLOOR, context=WIDE)
 
 
 def plain(value: Decimal, *, places: int | None = None) -> str:
@@ -86,6 +87,5 @@ def signed(value: Decimal, *, places: int) -> str:
 
 def divide(numerator: Decimal, denominator: Decimal, *, places: int) -> Decimal:
     """The quotient rounded half up to `places` decimals, for display only."""
-    wide = Context(prec=200)
-    quotient = wide.divide(numerator, denominator)
-    return quotient.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=wide)
+    quotient = WIDE.divide(numerator, denominator)
+    return quotient.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=WIDE)

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.exchange.announcing import Move, tell_balances
-from apps.exchange.ledger import accounts
+from apps.exchange.ledger.accounts import account
+from apps.exchange.ledger.accounts import house as house_account
 from apps.exchange.models import Account, Asset, House, Journal, JournalKind
 from moonx.core import logs, money
 from moonx.core.events import BalanceCredited, BalanceDebited
@@ -128,8 +129,8 @@ def fund(
     """
     with transaction.atomic():
         lines = [
-            Line(account=accounts.account(owner_id, asset), amount=amount),
-            Line(account=accounts.house(house, asset), amount=amount.copy_negate()),
+            Line(account=account(owner_id, asset), amount=amount),
+            Line(account=house_account(house, asset), amount=amount.copy_negate()),
         ]
         return post(kind, source, lines) is not None
 
