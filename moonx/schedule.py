@@ -110,6 +110,8 @@ SCHEDULE: tuple[Entry, ...] = (
         when=At(minute="0", hour="0", day_of_month="1", period=SHORTEST_MONTH),
         queue="candles",
     ),
+    Entry(task="exchange.sweep_matching", when=Every(1), queue="matching"),
+    Entry(task="exchange.expire_orders", when=Every(10), queue="expiry"),
     # In another worker than the exchange's, so that a dead one is noticed.
     Entry(task="realtime.check_heartbeats", when=Every(30), queue="stats"),
     Entry(

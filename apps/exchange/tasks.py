@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from apps.exchange import candles, tickers, watch
+from apps.exchange import candles, matching, orders, tickers, watch
 from apps.exchange.models import Market
 from moonx.core import clock, logs
 from moonx.core.intervals import Interval
@@ -30,6 +30,26 @@ def _push() -> None:
     now = clock.db_now()
     tickers.push(now=now)
     watch.push_missed_bars(now=now)
+
+
+# Orders' runs are not single: each of their batches holds its markets and commits by itself, so two
+# runs share the work.
+
+
+@job(name="exchange.sweep_matching", single=False, time_limit_s=20, is_tick=True)
+def sweep_matching() -> Outcome:
+    """Every second: what arrived and was not matched, because its placer died."""
+    return Outcome("Matched {taken} orders in {ms} ms", {"taken": matching.sweep()})
+
+
+@job(name="exchange.expire_orders", single=False)
+def expire_orders() -> Outcome:
+    """Every 10 s: orders whose time is over give back what they hold."""
+    done = orders.expire_due()
+    return Outcome(
+        "Expired {expired} orders of {found}, {errors} errors ({ms} ms)",
+        {"found": done.found, "expired": done.expired, "errors": done.errors},
+    )
 
 
 def _close(interval: Interval) -> Outcome:

@@ -111,7 +111,7 @@ class Reader:
 
     def _take_grid(self) -> None:
         self.grid = grid_of(self._market)
-        self._values = {
+        self._values: dict[str, Any] = {
             "market": self._market.pk,
             "tick": self.grid.tick,
             "step": self.grid.step,

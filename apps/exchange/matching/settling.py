@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
 
 from django.db import connection
 
@@ -196,7 +197,7 @@ def _settle_trades(batch: Batch) -> None:
     market, grid, tail = batch.market, batch.grid, batch.tail
     matches = batch.decision.matches
     fees = ledger.house(House.FEES, market.quote, market)
-    values = {
+    values: dict[str, Any] = {
         "tick": grid.tick,
         "step": grid.step,
         "atom": grid.atom,
@@ -269,7 +270,7 @@ def bar_of(matches: Sequence[Match], *, grid: Grid, tail: Tail) -> Bar:
 def _update_orders(batch: Batch) -> None:
     orders = list(batch.decision.touched.values())
     _number_ranks(orders)
-    values = {
+    values: dict[str, Any] = {
         "step": batch.grid.step,
         "atom": batch.grid.atom,
         "at": batch.tail.moment,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -71,4 +72,4 @@ def _show(market_ids: set[int]) -> None:
     """Subscribers of the markets' books see them without what ended."""
     for market in Market.objects.filter(pk__in=market_ids):
         book.changed(market)
-        transaction.on_commit(lambda market=market: book.push(market), robust=True)
+        transaction.on_commit(partial(book.push, market), robust=True)

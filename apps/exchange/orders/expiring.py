@@ -16,9 +16,9 @@ log = logs.get("moonx.orders")
 BATCH = 10_000  # orders: some 400 ms in one transaction, beyond which batches gain nothing
 
 DUE_MARKETS = """
-SELECT DISTINCT market_id FROM exchange_order
+SELECT market_id, count(*) FROM exchange_order
 WHERE stage <> 'done' AND expires_at IS NOT NULL AND expires_at <= clock_timestamp()
-ORDER BY market_id
+GROUP BY market_id ORDER BY market_id
 """
 FREE_MARKETS = """
 SELECT id FROM unnest(%s::int[]) AS m(id) WHERE pg_try_advisory_xact_lock(%s, id)
@@ -33,8 +33,12 @@ EXPIRED = Ending(status=OrderStatus.EXPIRED, reason=Reason.TIME, event=OrderExpi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expired:
-    """What a sweep did. `errors` counts markets that were held by others for too long."""
+    """What a sweep found due and what it ended; a fill or a cancel may have come first.
 
+    `errors` counts markets that were held by others for too long.
+    """
+
+    found: int
     expired: int
     errors: int
 
@@ -45,7 +49,8 @@ def expire_due(*, batch: int = BATCH) -> Expired:
     Works in batches that commit one by one. A market that is being matched is waited for
     afterwards, alone; one that stays held is left to the next sweep.
     """
-    expired, busy = _expire_free(_due_markets(), batch=batch)
+    due = _due_markets()
+    expired, busy = _expire_free(list(due), batch=batch)
     errors = 0
     for market_id in busy:
         try:
@@ -53,13 +58,14 @@ def expire_due(*, batch: int = BATCH) -> Expired:
         except LockBusy as cause:
             errors += 1
             log.warning("market not swept, the next run will", market=market_id, cause=str(cause))
-    return Expired(expired=expired, errors=errors)
+    return Expired(found=sum(due.values()), expired=expired, errors=errors)
 
 
-def _due_markets() -> list[int]:
+def _due_markets() -> dict[int, int]:
+    """How many orders are due in each market that has any."""
     with connection.cursor() as cursor:
         cursor.execute(DUE_MARKETS)
-        return [market_id for (market_id,) in cursor.fetchall()]
+        return dict(cursor.fetchall())
 
 
 def _expire_free(markets: Sequence[int], *, batch: int) -> tuple[int, set[int]]:

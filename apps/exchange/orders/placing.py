@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
@@ -135,7 +136,7 @@ def _commit(market: Market, owner_id: int, new: NewOrder) -> int:
 
 def _context(market: Market, owner_id: int, new: NewOrder) -> Context:
     is_buy = new.side is Side.BUY
-    values = {
+    values: dict[str, Any] = {
         "market": market.pk,
         "owner": owner_id,
         "client_order_id": new.client_order_id,
@@ -230,7 +231,7 @@ def _insert(
     terms: Terms,
     context: Context,
 ) -> int:
-    values = [
+    values: list[Any] = [
         *(market.pk, owner_id, *accounts, new.client_order_id or request.made_up_id()),
         *(new.side.value, new.type.value, new.lasts.value, new.self_trade.value),
         *(terms.price, new.stop_price, new.quantity or 0, new.quote_order_quantity),
