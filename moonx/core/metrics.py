@@ -47,6 +47,12 @@ state_push_errors = Counter("moonx_state_push_errors_total", "State pushes that 
 relay_position = Gauge(
     "moonx_relay_position", "Last published position", multiprocess_mode="mostrecent"
 )
+invariant_rows = Gauge(
+    "moonx_invariant_rows",
+    "What the last check found against an invariant, of what is new or of all",
+    ["name", "scope"],
+    multiprocess_mode="mostrecent",
+)
 process_starts = Counter("moonx_process_starts_total", "Starts of a role's process", ["role"])
 process_memory = Gauge(
     "moonx_process_memory_bytes", "Resident memory", ["role"], multiprocess_mode="livemostrecent"

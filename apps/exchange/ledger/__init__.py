@@ -10,12 +10,15 @@ from apps.exchange.ledger.posting import (
     fund,
     post,
 )
+from apps.exchange.ledger.statement import Position, Row, statement
 
 __all__ = [
     "Line",
     "NotEnough",
     "OwnerFrozen",
+    "Position",
     "PostingRefused",
+    "Row",
     "Unbalanced",
     "account",
     "accounts",
@@ -23,4 +26,5 @@ __all__ = [
     "fund",
     "house",
     "post",
+    "statement",
 ]
