@@ -1,25 +1,96 @@
-"""Markets change: what they accept, how they are called."""
+"""Markets change: what they accept, how they are called.
 
+Every change holds the market against its matching, and shows on the market's ticker at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
 
+from apps.exchange import watch
 from apps.exchange.models import Market, MarketStatus, Ticker
+from moonx.core import clock, locks, logs
+from moonx.core.locks import Lock
+
+log = logs.get("moonx.markets")
 
 STOPPED = {MarketStatus.HALT, MarketStatus.BREAK}
+OPEN = {MarketStatus.TRADING, MarketStatus.POST_ONLY}
+
+
+class MarketUnchanged(Exception):
+    """The market does not stand where the change would begin. Permanent; says how it stands."""
 
 
 def save(market: Market, *, now: datetime) -> None:
     """Stores an edited market.
 
     The moment at which it stopped trading is kept, because its ticker stands still from then on.
-    Its ticker counts as changed, so that subscribers see the new status and label.
     """
     if market.status not in STOPPED:
-        market.halted_at = None
+        market.halted_at, market.halt_reason = None, ""
     elif market.halted_at is None:
         market.halted_at = now
     with transaction.atomic():
+        if market.pk:
+            locks.hold(Lock.MARKET, market.pk)
         market.save()
-        Ticker.objects.filter(market=market).update(version=F("version") + 1)
+        _show(market)
+
+
+def halt(market: Market, *, reason: str, by: str) -> Market:
+    """Stops trading: orders stay in the book, none is taken or filled, all can be cancelled.
+
+    Raises MarketUnchanged where the market does not trade, LockBusy where it is held for too long.
+    """
+    with _held(market) as found:
+        if found.status not in OPEN:
+            raise MarketUnchanged(f"{found.symbol} does not trade: it is in {found.status}.")
+        found.status = MarketStatus.HALT
+        found.halted_at, found.halt_reason = clock.db_now(), reason
+        _store(found)
+    log.warning("market halted", market=found.symbol, reason=reason, by=by)
+    return found
+
+
+def resume(market: Market, *, reason: str, by: str, post_only: bool = False) -> Market:
+    """Lets a halted market trade again; with `post_only` it takes only orders that rest.
+
+    Raises MarketUnchanged where the market trades already or is over (BREAK), LockBusy as `halt`.
+    """
+    wanted = MarketStatus.POST_ONLY if post_only else MarketStatus.TRADING
+    with _held(market) as found:
+        if found.status in {MarketStatus.BREAK, wanted}:
+            raise MarketUnchanged(f"{found.symbol} is in {found.status}.")
+        found.status = wanted
+        found.halted_at, found.halt_reason = None, ""
+        _store(found)
+    log.warning("market resumed", market=found.symbol, status=wanted.value, reason=reason, by=by)
+    return found
+
+
+@contextmanager
+def _held(market: Market) -> Iterator[Market]:
+    """The market as it stands, while nobody matches its orders or changes it."""
+    with transaction.atomic():
+        locks.hold(Lock.MARKET, market.pk)
+        yield Market.objects.select_related("base", "quote").get(pk=market.pk)
+
+
+def _store(market: Market) -> None:
+    market.save(update_fields=["status", "halted_at", "halt_reason"])
+    _show(market)
+
+
+def _show(market: Market) -> None:
+    """Its ticker counts as changed: subscribers see status and label after the commit."""
+    Ticker.objects.filter(market=market).update(version=F("version") + 1)
+    transaction.on_commit(lambda: _push(market), robust=True)
+
+
+def _push(market: Market) -> None:
+    rows = Ticker.objects.select_related("market__base", "market__quote").filter(market=market)
+    watch.push_tickers(rows, now=clock.db_now())

@@ -1,1 +1,2 @@
-"""The demo's markets: a recorded day, and the same day replayed live."""
+"""The demo's markets: a recorded day, the same day replayed live, and markets that demo traders
+keep alive."""

@@ -1,7 +1,7 @@
 """The demo's markets: made once, whatever of them is there already."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,8 +15,43 @@ ASSETS = {
     "XRP": ("XRP", 6),
     "XRPR": ("XRP replayed", 6),
     "ETH": ("Ether", 18),
+    "BTC": ("Bitcoin", 8),
+    "USDC": ("USD Coin", 6),
 }
 TICK, STEP = Decimal("0.00000001"), Decimal(1)
+MIN_NOTIONAL = Decimal(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A market on which demo traders trade, around a simulated price that begins at `home`."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: Decimal
+    step: Decimal
+    home: Decimal
+
+
+TRADED = (
+    Pair(
+        symbol="ETHUSDC",
+        base="ETH",
+        quote="USDC",
+        tick=Decimal("0.01"),
+        step=Decimal("0.0001"),
+        home=Decimal(3000),
+    ),
+    Pair(
+        symbol="BTCUSDC",
+        base="BTC",
+        quote="USDC",
+        tick=Decimal("0.1"),
+        step=Decimal("0.00001"),
+        home=Decimal(90_000),
+    ),
+)
 
 
 def prepare(day: Sequence[Record], *, now: datetime) -> Market:
@@ -35,6 +70,11 @@ def prepare(day: Sequence[Record], *, now: datetime) -> Market:
         history.import_records(_placed(laid_before(day, end=now)), plan)
         watch.push_bars([live])
     return live
+
+
+def prepare_traded() -> dict[str, Market]:
+    """Makes sure that the markets of TRADED stand; returns them by symbol."""
+    return {pair.symbol: _traded(pair) for pair in TRADED}
 
 
 def laid_before(day: Sequence[Record], *, end: datetime) -> list[Record]:
@@ -59,8 +99,8 @@ def _market(symbol: str, *, base: str, status: MarketStatus, label: str) -> Mark
     market, _ = Market.objects.select_related("base", "quote").get_or_create(
         symbol=symbol,
         defaults={
-            "base": _asset(base),
-            "quote": _asset("ETH"),
+            "base": asset(base),
+            "quote": asset("ETH"),
             "status": status,
             "tick_size": TICK,
             "step_size": STEP,
@@ -70,9 +110,26 @@ def _market(symbol: str, *, base: str, status: MarketStatus, label: str) -> Mark
     return market
 
 
-def _asset(symbol: str) -> Asset:
+def _traded(pair: Pair) -> Market:
+    market, _ = Market.objects.select_related("base", "quote").get_or_create(
+        symbol=pair.symbol,
+        defaults={
+            "base": asset(pair.base),
+            "quote": asset(pair.quote),
+            "status": MarketStatus.TRADING,
+            "tick_size": pair.tick,
+            "step_size": pair.step,
+            "min_notional": MIN_NOTIONAL,
+            "label": "demo: simulated prices",
+        },
+    )
+    return market
+
+
+def asset(symbol: str) -> Asset:
+    """One of ASSETS, made if it is missing."""
     name, decimals = ASSETS[symbol]
-    asset, _ = Asset.objects.get_or_create(
+    found, _ = Asset.objects.get_or_create(
         symbol=symbol, defaults={"name": name, "decimals": decimals}
     )
-    return asset
+    return found
