@@ -10,6 +10,8 @@ class ExchangeConfig(AppConfig):
 
     def ready(self) -> None:
         """Makes this app's channels known to the gateway."""
-        from apps.exchange import watch
+        from apps.exchange import book, own, watch
 
         watch.register()
+        book.register()
+        own.register()

@@ -182,9 +182,9 @@ def price_data(row: Ticker) -> dict[str, Any]:
 def register() -> None:
     """Makes the market data channels known to the gateway."""
     families: list[tuple[str, int, CheckMany, Shot]] = [
-        ("ticker", 1, _check_markets, _ticker_snapshot),
+        ("ticker", 1, check_markets, _ticker_snapshot),
         ("prices", 0, _check_nothing, _prices_snapshot),
-        ("trades", 1, _check_markets, _tape_snapshot),
+        ("trades", 1, check_markets, _tape_snapshot),
         ("candles", 2, _check_candles, _candle_snapshot),
     ]
     for name, arity, check_many, snapshot in families:
@@ -205,7 +205,8 @@ def _ticker_channel(data: dict[str, Any]) -> str:
     return f"ticker:{data['symbol']}"
 
 
-def _market(symbol: str) -> Market:
+def market_of(symbol: str) -> Market:
+    """The market of that name; raises UnknownTopic where there is none."""
     market = Market.objects.select_related("base", "quote").filter(symbol=symbol).first()
     if market is None:
         raise UnknownTopic(_no_market(symbol))
@@ -220,7 +221,8 @@ def _one_by(check_many: CheckMany) -> Check:
     return lambda args: check_many([args])
 
 
-def _check_markets(many: Sequence[Sequence[str]]) -> None:
+def check_markets(many: Sequence[Sequence[str]]) -> None:
+    """Raises UnknownTopic unless the first argument of each channel names a market."""
     symbols = [args[0] for args in many]
     known = set(Market.objects.filter(symbol__in=symbols).values_list("symbol", flat=True))
     for symbol in symbols:
@@ -233,7 +235,7 @@ def _check_nothing(many: Sequence[Sequence[str]]) -> None:
 
 
 def _check_candles(many: Sequence[Sequence[str]]) -> None:
-    _check_markets(many)
+    check_markets(many)
     for _, interval in many:
         if interval not in list(Interval):
             raise UnknownTopic(
@@ -252,7 +254,7 @@ def _prices_snapshot(_: Sequence[str]) -> topics.Snapshot:
 
 
 def _tape_snapshot(args: Sequence[str]) -> topics.Snapshot:
-    market = _market(args[0])
+    market = market_of(args[0])
     latest = Trade.objects.filter(market=market).order_by("-seq")[:TAPE]
     return [("trade.executed", tape_data(market, trade)) for trade in reversed(latest)]
 
@@ -278,7 +280,7 @@ def tape_data(market: Market, trade: Trade) -> dict[str, Any]:
 
 
 def _candle_snapshot(args: Sequence[str]) -> topics.Snapshot:
-    market, interval, now = _market(args[0]), Interval(args[1]), clock.db_now()
+    market, interval, now = market_of(args[0]), Interval(args[1]), clock.db_now()
     start = interval.floor(now)
     found = candles.between(market, interval, start=start, end=interval.shift(start, 1))
     return [("candle.updated", _bar_state(market, interval, bar, now=now).data) for bar in found]

@@ -20,6 +20,8 @@ from apps.realtime.protocol import BadMessage, Code, Message, Refused
 from apps.realtime.subscriptions import Subscription
 from apps.realtime.threads import LOGINS, in_thread
 from moonx.core import http, logs, tokens, topics
+from moonx.core.identity import AuthRefused, local_user_id
+from moonx.core.topics import Route
 from moonx.core.version import version
 
 log = logs.get("moonx.socket")
@@ -256,12 +258,12 @@ class Gateway(AsyncWebsocketConsumer):
             raise Refused(
                 Code.TOO_MANY_CHANNELS, f"A socket hears at most {protocol.MAX_CHANNELS} channels."
             )
-        await in_thread(lambda: self._authorise(names))
+        routes = await in_thread(lambda: self._authorise(names))
         if self.closing:
             return
         for name in fresh:
-            subscription = self.hub.subscribe(self.outlet, name, snapshot=snapshot)
-            self.subscriptions[name] = subscription
+            one = self.hub.subscribe(self.outlet, routes[name], snapshot=snapshot)
+            self.subscriptions[name] = one
         await self._reply_subscribed(message, names, fresh)
 
     async def _reply_subscribed(self, message: Message, names: list[str], fresh: list[str]) -> None:
@@ -276,7 +278,8 @@ class Gateway(AsyncWebsocketConsumer):
         if self.closing:
             return  # it ended meanwhile, and its subscriptions with it
         described = [
-            {"channel": one.topic, "epoch": one.start.epoch, "seq": one.start.seq} for one in heard
+            {"channel": name, "epoch": one.start.epoch, "seq": one.start.seq}
+            for name, one in zip(names, heard, strict=True)
         ]
         single = "channels" not in message.data
         data: dict[str, Any] = described[0] if single else {"channels": described}
@@ -285,11 +288,11 @@ class Gateway(AsyncWebsocketConsumer):
             self.subscriptions[name].go_live()
         self.registry.touch(self.id)
 
-    def _authorise(self, names: list[str]) -> None:
-        """Raises Refused unless this socket may hear every one of `names`."""
-        for name in names:
-            if "@me" in name and self.identity is None:
-                raise Refused(Code.TOKEN_NEEDED, f"{name} is your own: authenticate first.")
+    def _authorise(self, names: list[str]) -> dict[str, Route]:
+        """Where each of `names` is heard; raises Refused unless this socket may hear all of them.
+
+        May query the database.
+        """
         try:
             families = topics.find_all(names)
         except topics.UnknownTopic as unknown:
@@ -298,6 +301,22 @@ class Gateway(AsyncWebsocketConsumer):
             anonymous_may = namespace.public and settings.ENV.anonymous_read
             if self.identity is None and not anonymous_may:
                 raise Refused(Code.TOKEN_NEEDED, f"{name} needs a token: authenticate first.")
+        if any(map(topics.is_own, families)):
+            self._know_owner()
+        owner = self.outlet.owner
+        return {
+            name: topics.route(name, namespace, owner=owner)
+            for name, namespace in zip(names, families, strict=True)
+        }
+
+    def _know_owner(self) -> None:
+        """Whose own channels this socket may hear: asked once, because a socket has one user."""
+        if self.outlet.owner is not None or self.identity is None:
+            return
+        try:
+            self.outlet.owner = local_user_id(self.identity)
+        except AuthRefused as refusal:
+            raise Refused(Code.TOKEN_NEEDED, str(refusal)) from None
 
     async def on_unsubscribe(self, message: Message) -> None:
         """Ends subscriptions; one that is not there is ended already."""
@@ -317,7 +336,12 @@ class Gateway(AsyncWebsocketConsumer):
     async def on_list(self, message: Message) -> None:
         """What the socket hears, and what it could."""
         families = [
-            {"name": known.name, "arguments": known.arity, "public": known.public}
+            {
+                "name": known.name,
+                "arguments": known.arity,
+                "public": known.public,
+                "aliasOf": known.alias_of or None,
+            }
             for known in topics.known()
         ]
         data = {"subscribed": sorted(self.subscriptions), "families": families}

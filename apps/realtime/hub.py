@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,7 @@ from apps.realtime import measures
 from apps.realtime.subscriptions import Phase, Sink, Start, Subscription, Topic
 from apps.realtime.threads import in_thread
 from moonx.core import logs, push, topics, valkey
+from moonx.core.topics import Route
 
 log = logs.get("moonx.hub")
 
@@ -26,6 +28,10 @@ LASTING_S = 5.0  # a connection that held so long was good: the next pause is sh
 SEQ = '"seq":'
 CLIENT_NAME = f"moonx-gateway-{os.getpid()}"
 StoreErrors = (RedisError, OSError, DatabaseError, TimeoutError)
+
+
+class NotYours(Exception):
+    """A topic was asked for by another than its owner: a fault of ours. Permanent."""
 
 
 class NoEpoch(Exception):
@@ -49,17 +55,20 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader = asyncio.create_task(self._read())
 
-    def subscribe(self, sink: Sink, topic: str, *, snapshot: bool) -> Subscription:
+    def subscribe(self, sink: Sink, route: Route, *, snapshot: bool) -> Subscription:
         """Registers at once; the subscription is `ready` when its snapshot is there.
 
-        Its owner then calls `go_live`. Frames that come before are kept for it.
+        Who asked then calls `go_live`. Frames that come before are kept for it. Raises NotYours
+        where the sink is another user's.
         """
         ready = asyncio.get_running_loop().create_future()
-        subscription = Subscription(topic, sink, snapshot, ready)
-        known = self._topics.get(topic)
-        if known is None:
-            known = self._topics[topic] = Topic(topic, topic.partition(":")[0])
-            self._spawn(self._adjust(topic))
+        subscription = Subscription(route.topic, sink, snapshot, ready, route.alias)
+        known = self._topics.get(route.topic) or _topic(route.topic)
+        if not known.is_for(sink):
+            raise NotYours(route.topic)
+        if route.topic not in self._topics:
+            self._topics[route.topic] = known
+            self._spawn(self._adjust(route.topic))
         known.subscriptions.add(subscription)
         measures.subscriptions.labels(known.label).inc()
         if known.confirmed:
@@ -170,8 +179,11 @@ class Hub:
             log.warning("gap in a topic", topic=name, last=topic.last_seq, seq=seq)
             self._renew(topic)
         topic.last_seq = seq
-        for subscription in topic.subscriptions:
-            subscription.take(seq, text)
+        if topic.owner is None:
+            for subscription in topic.subscriptions:
+                subscription.take(seq, text)
+        else:
+            _tell_owner(topic, seq, text)
         measures.delivered.labels(topic.label).inc(len(topic.subscriptions))
         measures.fanout.observe(time.perf_counter() - started)
 
@@ -207,7 +219,7 @@ class Hub:
             generation = topic.generation
             try:
                 start = await self._where(topic.name)
-                frames, resync = await _snapshot(topic.name, start, needed=_needed(waiting))
+                openings = await _openings(topic.name, start, waiting)
             except (*StoreErrors, NoEpoch, topics.UnknownTopic) as error:
                 log.warning("no snapshot yet", topic=topic.name, error=type(error).__name__)
             except Exception:  # what one row does to a snapshot must not end the topic for all
@@ -215,7 +227,7 @@ class Hub:
                 log.exception("snapshot failed, it is tried again", topic=topic.name)
             else:
                 if generation == topic.generation:  # or what it connects to was lost meanwhile
-                    _hand_over(topic, waiting, start, frames, resync)
+                    _hand_over(topic, waiting, start, openings)
                 continue
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -236,38 +248,71 @@ class Hub:
         return task
 
 
+def _topic(name: str) -> Topic:
+    return Topic(name, topics.channel_of(name).partition(":")[0], owner=topics.owner_of(name))
+
+
+def _tell_owner(topic: Topic, seq: int, text: str) -> None:
+    """As all others are told, but to the topic's owner alone, and in the words that were wanted."""
+    told = {"": text}
+    for subscription in topic.subscriptions:
+        if not topic.is_for(subscription.sink):
+            measures.hub_faults.labels("stranger").inc()
+            log.error("a frame was kept from a stranger", channel=topic.label)
+            continue
+        if subscription.alias not in told:
+            told[subscription.alias] = _retold(text, subscription.alias)
+        subscription.take(seq, told[subscription.alias])
+
+
+def _retold(text: str, alias: str) -> str:
+    frame = json.loads(text)
+    name, data = topics.retold(alias, frame["type"], frame["data"])
+    told = {**frame, "type": name, "data": data}
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+
+
 def _waiting(topic: Topic) -> list[Subscription]:
     return [one for one in topic.subscriptions if one.phase is Phase.WAITING]
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The frames of a snapshot, and the one that tells a live subscriber that it starts anew."""
+
+    frames: list[str]
+    resync: str
+
+
 def _hand_over(
-    topic: Topic, waiting: list[Subscription], start: Start, frames: list[str], resync: str
+    topic: Topic, waiting: list[Subscription], start: Start, openings: dict[str, Opening]
 ) -> None:
     for subscription in waiting:
-        if subscription in topic.subscriptions:
-            subscription.open(start, frames, resync=resync)
+        if subscription in topic.subscriptions and topic.is_for(subscription.sink):
+            opening = openings[subscription.alias]
+            subscription.open(start, opening.frames, resync=opening.resync)
 
 
-def _needed(waiting: list[Subscription]) -> bool:
-    return any(one.wants_snapshot or one.started for one in waiting)
+async def _openings(topic: str, start: Start, waiting: list[Subscription]) -> dict[str, Opening]:
+    """What each of those that wait begins with, by alias."""
+    found = {}
+    for alias in {one.alias for one in waiting}:
+        needed = any(one.wants_snapshot or one.started for one in waiting if one.alias == alias)
+        found[alias] = await _opening(Route(topic, alias), start, needed=needed)
+    return found
 
 
-async def _snapshot(topic: str, start: Start, *, needed: bool) -> tuple[list[str], str]:
-    """The frames of a snapshot, and the one that tells a live subscriber that it starts anew."""
-    found = await in_thread(lambda: _rows(topic)) if needed else []
-    frames = [_frame(topic, start, name, data, channel) for name, data, channel in found]
-    return frames, _frame(topic, start, "resync", {}, topic)
-
-
-def _rows(topic: str) -> list[tuple[str, dict[str, Any], str]]:
-    namespace, args = topics.find(topic)
-    return [(name, data, namespace.channel(topic, data)) for name, data in namespace.snapshot(args)]
+async def _opening(route: Route, start: Start, *, needed: bool) -> Opening:
+    rows = await in_thread(lambda: topics.snapshot(route)) if needed else []
+    frames = [_frame(route.topic, start, name, data, channel) for name, data, channel in rows]
+    channel = topics.channel_of(route.topic)
+    return Opening(frames, _frame(route.topic, start, "resync", {}, channel))
 
 
 def _frame(topic: str, start: Start, name: str, data: dict[str, Any], channel: str) -> str:
     now_ms = time.time_ns() // 1_000_000
     head = push.head(
-        frame_id=f"{topic}@{start.epoch}.{start.seq}",
+        frame_id=f"{topics.channel_of(topic)}@{start.epoch}.{start.seq}",
         name=name,
         channel=channel,
         kind="snapshot",

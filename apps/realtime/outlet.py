@@ -42,7 +42,9 @@ class Load:
 
 class Outlet:
     """Takes frames at once and sends them as fast as the client reads; `too_slow` is called once
-    where that is not fast enough."""
+    where that is not fast enough. `owner` is the user at its other end, once known."""
+
+    owner: int | None = None
 
     def __init__(
         self, send: Callable[[str], Awaitable[None]], too_slow: Callable[[], None]

@@ -13,7 +13,9 @@ MAX_CHARACTERS = 65_536
 MAX_DEPTH = 8
 MAX_CHANNELS_PER_REQUEST = 100
 MAX_CHANNELS = 200
-CHANNEL = re.compile(r"[A-Za-z0-9_.-]{1,40}(@me)?(:[A-Za-z0-9_.-]{1,40}){0,4}", re.ASCII)
+CHANNEL = re.compile(
+    r"[A-Za-z0-9_.-]{1,40}(@[A-Za-z0-9]{1,20})?(:[A-Za-z0-9_.-]{1,40}){0,4}", re.ASCII
+)
 
 _ids = count(1)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from redis import Redis
 
 from apps.realtime.sequencer import Published
-from moonx.core import push, valkey
+from moonx.core import push, topics, valkey
 
 # So many events are sent again after an outage; beyond, fresh snapshots are cheaper for everybody.
 MAX_REPLAY = 100_000
@@ -150,7 +150,7 @@ def _head(event: Published, *, topic: str, now_ms: int) -> str:
     return push.head_of_json(
         frame_id=str(event.id),
         name=event.name,
-        channel=topic,
+        channel=topics.channel_of(topic),
         kind="update",
         source_ms=event.created_ms,
         now_ms=now_ms,

@@ -10,7 +10,9 @@ LONGEST_BUFFER = 2000  # frames kept for one subscriber while its snapshot is ma
 
 
 class Sink(Protocol):
-    """Where frames go; it never waits."""
+    """Where frames go; it never waits. `owner` is the user whose own topics it may take."""
+
+    owner: int | None
 
     def deliver(self, text: str) -> None:
         """Takes a frame for the client."""
@@ -40,12 +42,13 @@ class Start:
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One subscriber of one topic."""
+    """One subscriber of one topic, who may want it in the words of an alias."""
 
     topic: str
     sink: Sink
     wants_snapshot: bool
     ready: "asyncio.Future[None]"
+    alias: str = ""
     epoch: str = ""
     phase: Phase = Phase.WAITING
     started: bool = False
@@ -100,7 +103,7 @@ class Subscription:
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """A topic with subscribers in this process.
+    """A topic with subscribers in this process; `owner` is the only user who may be one.
 
     `confirmed`: the reader receives it now. `generation` rises when what was received so far does
     not connect to what comes; snapshots of an older generation are worthless.
@@ -109,10 +112,15 @@ class Topic:
     name: str
     label: str
     subscriptions: set[Subscription] = field(default_factory=set)
+    owner: int | None = None
     confirmed: bool = False
     generation: int = 0
     last_seq: int | None = None
     job: "asyncio.Task[None] | None" = None
+
+    def is_for(self, sink: Sink) -> bool:
+        """Whether the topic may be told there."""
+        return self.owner is None or self.owner == sink.owner
 
     def restart(self) -> None:
         """Every subscriber needs a snapshot again."""

@@ -70,4 +70,5 @@ def news() -> Iterator[list[dict[str, Any]]]:
             Namespace(name=name, public=public, arity=arity, check=check, snapshot=snapshot)
         )
     yield rows
-    del topics._namespaces["news"], topics._namespaces["secrets"]
+    topics.forget("news")
+    topics.forget("secrets")

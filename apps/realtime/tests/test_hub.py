@@ -11,7 +11,7 @@ from apps.realtime.subscriptions import LONGEST_BUFFER, Start, Subscription
 from apps.realtime.tests.sockets import connected, set_price, tell
 from apps.realtime.tests.support import new_epoch
 from moonx.core import topics, valkey
-from moonx.core.topics import Namespace
+from moonx.core.topics import Namespace, Route
 
 pytestmark = pytest.mark.usefixtures("gateway", "open_reading")
 
@@ -50,7 +50,7 @@ async def test_frames_that_come_while_the_snapshot_is_made_follow_it(
     news: list[dict[str, Any]],
 ) -> None:
     late = Ear()
-    subscription = hub.current().subscribe(late, "news:today", snapshot=True)
+    subscription = hub.current().subscribe(late, Route("news:today"), snapshot=True)
     await asyncio.wait_for(subscription.ready, 10)
     tell(1)
     tell(2)
@@ -153,7 +153,7 @@ async def test_subscribers_that_come_together_share_a_snapshot(
     news: list[dict[str, Any]],
 ) -> None:
     own = hub.current()
-    both = [own.subscribe(Ear(), "news:today", snapshot=True) for _ in range(50)]
+    both = [own.subscribe(Ear(), Route("news:today"), snapshot=True) for _ in range(50)]
     await asyncio.wait_for(asyncio.gather(*(one.ready for one in both)), 10)
     assert len({id(one.opening) for one in both}) == 1
 
@@ -162,10 +162,12 @@ async def test_a_topic_that_is_left_and_wanted_again_at_once_is_heard(
     news: list[dict[str, Any]],
 ) -> None:
     own, second = hub.current(), Ear()
-    first = own.subscribe(Ear(), "news:today", snapshot=True)
+    first = own.subscribe(Ear(), Route("news:today"), snapshot=True)
     await asyncio.wait_for(first.ready, 10)
     own.unsubscribe(first)
-    again = own.subscribe(second, "news:today", snapshot=True)  # before the wire heard of the end
+    again = own.subscribe(
+        second, Route("news:today"), snapshot=True
+    )  # before the wire heard of the end
     await asyncio.wait_for(again.ready, 10)
     again.go_live()
     tell(1)
@@ -213,10 +215,10 @@ async def test_a_snapshot_that_fails_unexpectedly_is_tried_again() -> None:
         Namespace(name="brittle", public=True, arity=0, check=lambda _: None, snapshot=snapshot)
     )
     try:
-        subscription = hub.current().subscribe(Ear(), "brittle", snapshot=True)
+        subscription = hub.current().subscribe(Ear(), Route("brittle"), snapshot=True)
         await asyncio.wait_for(subscription.ready, 10)
     finally:
-        del topics._namespaces["brittle"]
+        topics.forget("brittle")
     assert len(tries) == 3
 
 
@@ -295,6 +297,8 @@ async def test_what_is_kept_for_a_waiting_subscriber_is_bounded() -> None:
 
 class Ear:
     """A subscriber that keeps what it is given."""
+
+    owner: int | None = None
 
     def __init__(self) -> None:
         self.heard: list[str] = []

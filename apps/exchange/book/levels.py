@@ -1,0 +1,106 @@
+"""A market's resting orders added up by price, with the version that they make up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+
+from apps.exchange.models import Market
+from moonx.core import events, money
+
+SHOWN = 50  # levels of each side that subscribers see
+
+CHANGED = """
+INSERT INTO exchange_bookversion AS b (market_id, version, changed_at)
+VALUES (%s, 1, clock_timestamp())
+ON CONFLICT (market_id) DO UPDATE SET version = b.version + 1, changed_at = clock_timestamp()
+"""
+
+# One statement, so that levels and version are of one moment. Each side walks its index from the
+# best price and stops after the last level that is wanted; the orders behind it are not touched.
+# What has expired counts no more, swept or not.
+_SIDE = """
+SELECT side, price, sum(quantity - filled_quantity - prevented_quantity) AS quantity
+FROM exchange_order
+WHERE market_id = m.id AND stage = 'book' AND side = '{side}'
+  AND (expires_at IS NULL OR expires_at > now())
+GROUP BY side, price ORDER BY price {order} LIMIT %(limit)s
+"""
+DEPTH = f"""
+SELECT m.id, clock_timestamp(), v.version, v.changed_at, l.side, l.price, l.quantity
+FROM unnest(%(markets)s::bigint[]) AS m(id)
+LEFT JOIN exchange_bookversion v ON v.market_id = m.id
+LEFT JOIN LATERAL (
+  ({_SIDE.format(side="BUY", order="DESC")})
+  UNION ALL
+  ({_SIDE.format(side="SELL", order="ASC")})
+) l ON true
+"""  # noqa: S608 - constants only
+
+Level = tuple[Decimal, Decimal]
+
+
+@dataclass(slots=True)
+class Depth:
+    """Levels (price, quantity), the best first. `version` is 0 where the book never changed."""
+
+    version: int
+    changed_at: datetime
+    as_of: datetime
+    bids: list[Level] = field(default_factory=list)
+    asks: list[Level] = field(default_factory=list)
+
+
+def changed(market: Market) -> None:
+    """Notes that the market's book changed; the caller holds the market."""
+    with connection.cursor() as cursor:
+        cursor.execute(CHANGED, [market.pk])
+
+
+def depth(market: Market, limit: int) -> Depth:
+    """The best `limit` levels of each side, as they stand."""
+    return depths([market], limit)[market.pk]
+
+
+def depths(markets: Sequence[Market], limit: int) -> dict[int, Depth]:
+    """As `depth`, of many markets in one statement, by their ids."""
+    found: dict[int, Depth] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(DEPTH, {"markets": [market.pk for market in markets], "limit": limit})
+        for pk, now, version, changed_at, side, price, quantity in cursor.fetchall():
+            book = found.get(pk)
+            if book is None:
+                book = found[pk] = Depth(version or 0, changed_at or now, now)
+            if side is not None:
+                (book.bids if side == "BUY" else book.asks).append((price, quantity))
+    for book in found.values():
+        book.bids.sort(reverse=True)
+        book.asks.sort()
+    return found
+
+
+def described(market: Market, book: Depth) -> dict[str, Any]:
+    """The book as the wire carries it, in the market's digits."""
+    return {
+        "symbol": market.symbol,
+        "version": book.version,
+        "bids": _spelled(market, book.bids),
+        "asks": _spelled(market, book.asks),
+        "asOf": events.wire(book.as_of),
+    }
+
+
+def _spelled(market: Market, levels: Sequence[Level]) -> list[list[str]]:
+    prices, quantities = market.price_places, market.quantity_places
+    return [
+        [_plain(price, places=prices), _plain(quantity, places=quantities)]
+        for price, quantity in levels
+    ]
+
+
+def _plain(value: Decimal, *, places: int) -> str:
+    """With the market's digits, or more where an order is older than the market's grid."""
+    return money.plain(value, places=max(places, money.decimals(value)))
