@@ -9,14 +9,15 @@ from apps.realtime import api as sign_in
 from moonx.core.version import version
 
 v3 = NinjaAPI(
-    title="MoonX market data",
+    title="MoonX market data and trading",
     version=version(),
     description="Binance Spot REST, field for field.",
     urls_namespace="v3",
     docs_url=None,
     openapi_url=None,
 )
-v3.add_router("", exchange.router)
+for _router in exchange.routers:
+    v3.add_router("", _router)
 exchange.install(v3)
 
 v1 = NinjaAPI(

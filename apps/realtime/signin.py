@@ -21,8 +21,7 @@ from redis import RedisError
 
 from apps.realtime import measures
 from apps.realtime.models import RefreshToken, SignIn
-from moonx.core import clock, logs, outbox, tokens, valkey
-from moonx.core.events import UserActivity
+from moonx.core import activity, clock, logs, tokens, valkey
 
 log = logs.get("moonx.auth")
 
@@ -65,7 +64,7 @@ def sign_in(request: HttpRequest, *, username: str, password: str) -> Pair:
             raise TooManyAttempts("Too many wrong passwords: try again in 15 minutes.")
         raise WrongCredentials("Name and password do not match.")
     with transaction.atomic():
-        record_activity(user, "login")
+        activity.note(user.pk, "login")
         family = SignIn.objects.create(user=user, created_at=clock.db_now())
         pair = _next_pair(family)
     measures.sign_ins.labels("accepted").inc()
@@ -123,13 +122,7 @@ def active_user(*, user_id: str, session: str) -> User | None:
 def note_socket(*, user_id: str) -> None:
     """Records that a user opened a socket."""
     with transaction.atomic():
-        record_activity(User(pk=int(user_id)), "socket_connect")
-
-
-def record_activity(user: User, action: str) -> None:
-    """Emits `user.activity`, under the user's row lock, in the current transaction."""
-    User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("pk").first()
-    outbox.emit(UserActivity(user_id=user.pk, action=action))
+        activity.note(int(user_id), "socket_connect")
 
 
 def forget_expired(*, now: datetime) -> int:

@@ -17,6 +17,9 @@ DEBUG = False
 IS_DEVELOPMENT = False
 CHECK_DURABILITY = True
 SECRET_KEY = ENV.secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = [
+    key for key in ENV.secret_key_fallbacks.get_secret_value().split(",") if key
+]
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
 ROOT_URLCONF = "moonx.urls"
 LOGIN_URL = LOGIN_REDIRECT_URL = "/admin/"

@@ -67,6 +67,11 @@ class Env(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(""), description="Django's key: at least 50 characters outside dev."
     )
+    secret_key_fallbacks: SecretStr = Field(
+        SecretStr(""),
+        description="Former keys, comma separated: what they sealed (API keys' secrets) still "
+        "opens.",
+    )
     allowed_hosts: CommaList = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="Host names served, comma separated."
     )
@@ -142,6 +147,12 @@ class Env(BaseSettings):
     )
     rate_limit_weight_per_minute: int = Field(
         6000, ge=1, description="/api/v3 request weight a minute per address."
+    )
+    rate_limit_orders_per_10s: int = Field(
+        100, ge=1, description="Orders that a user may place in ten seconds."
+    )
+    rate_limit_orders_per_day: int = Field(
+        200_000, ge=1, description="Orders that a user may place in a day."
     )
     ws_ping_interval: int = Field(30_000, ge=1000, description="Server ping, ms.")
     ws_pong_timeout: int = Field(10_000, ge=1000, description="Pong must come within, ms.")

@@ -1,6 +1,12 @@
-"""The public market data API, as Binance Spot answers it."""
+"""The HTTP interface of the exchange: market data, orders and accounts as Binance Spot has them."""
 
+from ninja import Router
+
+from apps.exchange.api import endpoint, trading, views
 from apps.exchange.api.errors import install, no_such_path
-from apps.exchange.api.views import router
 
-__all__ = ["install", "no_such_path", "router"]
+routers: tuple[Router, ...] = (views.router, trading.router)
+for _router in routers:
+    endpoint.refuse_other_methods(_router)
+
+__all__ = ["install", "no_such_path", "routers"]

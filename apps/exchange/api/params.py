@@ -2,22 +2,36 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
-from django.core.exceptions import TooManyFieldsSent
-from django.http import HttpRequest, QueryDict
+from django.db.models import TextChoices
+from django.http import HttpRequest
 
 from apps.exchange.api import errors
-from moonx.core.intervals import Interval
+from moonx.core.intervals import Interval, from_ms
+
+Choice = TypeVar("Choice", bound=TextChoices | StrEnum)
+Values = Mapping[str, Sequence[str]]
 
 NAME = "[A-Z0-9-_.]{1,20}"
 SYMBOL = f"^{NAME}$"
 SYMBOLS = rf'^\[("{NAME}"(,"{NAME}"){{0,}}){{0,1}}\]$'
 NUMBER = "^[0-9]{1,20}$"
 WORD = "^[A-Za-z0-9_]{1,20}$"
+DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 LARGEST_LIMIT = 1000
+LARGEST_ID = 2**63 - 1
+LAST_MS = 253_370_764_800_000  # the year 9999 begins
+MOST_FIELDS = 100
+LARGEST_BODY = 16 * 1024  # bytes; no request of ours needs a tenth of it
+FORM = "application/x-www-form-urlencoded"
+MS = timedelta(milliseconds=1)
 STATUSES = {"TRADING", "HALT", "BREAK", "POST_ONLY"}
 # Bars are kept in UTC; another zone's days and hours cannot be built from them.
 UTC_NAMES = {"0", "0:00", "00:00", "+0:00", "-0:00", "+00:00", "-00:00"}
@@ -51,8 +65,10 @@ KIND = Param(name="type", legal=WORD, text="`FULL` (default) or `MINI`, which ha
 INTERVAL = Param(name="interval", legal=WORD, required=True, text=f"One of {', '.join(Interval)}.")
 START = Param(name="startTime", legal=NUMBER, text="From this time on, ms.")
 END = Param(name="endTime", legal=NUMBER, text="Up to and including this time, ms.")
+ORDER_ID = Param(name="orderId", legal=NUMBER, text="The order, by its id.")
 FROM_ID = Param(name="fromId", legal=NUMBER, text="From this aggregate trade id on.")
 LIMIT = Param(name="limit", legal=NUMBER, text="How many, 500 by default, at most 1,000.")
+DEPTH = Param(name="limit", legal=NUMBER, text="Levels a side, 100 by default, at most 5,000.")
 ZONE = Param(name="timeZone", legal=r"^[+-]?[0-9]{1,2}(:[0-9]{2})?$", text="Only 0 (UTC).")
 PERMISSIONS = Param(
     name="permissions",
@@ -75,17 +91,46 @@ class Query:
         """The value as sent; None where it was not."""
         return self._values.get(name)
 
+    def needed(self, name: str) -> str:
+        """The value of a required parameter."""
+        return self._values[name]
+
     def number(self, name: str) -> int | None:
         """The value as an integer; None where it was not sent."""
         value = self._values.get(name)
         return None if value is None else int(value)
 
-    def limit(self) -> int:
+    def row_id(self, name: str) -> int | None:
+        """As `number`, but never beyond what a row's id can be."""
+        value = self.number(name)
+        return None if value is None else min(value, LARGEST_ID)
+
+    def amount(self, name: str) -> Decimal | None:
+        """The value as an exact decimal; None where it was not sent."""
+        value = self._values.get(name)
+        return None if value is None else Decimal(value)
+
+    def choice(self, name: str, among: type[Choice], fault: errors.ApiError) -> Choice | None:
+        """The value as one of a few words, `fault` where it is none of them; None if not sent."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            return among(value)
+        except ValueError:
+            raise fault from None
+
+    def moment(self, name: str) -> datetime | None:
+        """The value as an instant, the last one that there is where it lies beyond."""
+        value = self.number(name)
+        return None if value is None else from_ms(min(value, LAST_MS))
+
+    def limit(self, *, usual: int = 500, most: int = LARGEST_LIMIT) -> int:
         """How many rows are wanted: too many are cut to the most there may be."""
         wanted = self.number("limit")
         if wanted == 0:
             raise errors.invalid("limit")
-        return min(wanted or 500, LARGEST_LIMIT)
+        return min(wanted or usual, most)
 
     def interval(self) -> Interval:
         """The candle interval."""
@@ -122,12 +167,44 @@ class Query:
         return wanted
 
 
-def read(request: HttpRequest, known: Sequence[Param]) -> Query:
-    """The request's parameters; ApiError with Binance's code for the first that is wrong."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as it came: the bytes that a signature covers, and the parameters in them."""
+
+    query: bytes
+    body: bytes
+    values: Values
+
+
+def of_query(request: HttpRequest) -> Values:
+    """The parameters of the query string, all values of each."""
+    return _parsed(request.META.get("QUERY_STRING", ""))
+
+
+def received(request: HttpRequest) -> Received:
+    """The whole request; of a parameter in both places the query string's value counts."""
+    query: str = request.META.get("QUERY_STRING", "")
+    body = request.read(LARGEST_BODY + 1)
+    if len(body) > LARGEST_BODY:
+        raise errors.ApiError(-1101, f"The body is larger than {LARGEST_BODY} bytes.", status=413)
+    form = body.decode(errors="replace") if request.content_type == FORM else ""
+    values = {**_parsed(form), **_parsed(query)}
+    return Received(query=query.encode(), body=body, values=values)
+
+
+def _parsed(text: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     try:
-        sent = request.GET
-    except TooManyFieldsSent:
-        raise errors.too_many(expected=len(known), received=1000) from None
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise errors.too_many(expected=MOST_FIELDS, received=text.count("&") + 1) from None
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def read(sent: Values, known: Sequence[Param]) -> Query:
+    """The parameters that a path knows; ApiError with Binance's code for what is wrong first."""
     values = {param.name: _value(sent, param) for param in known if param.name in sent}
     for param in known:
         if param.required and param.name not in values:
@@ -137,8 +214,8 @@ def read(request: HttpRequest, known: Sequence[Param]) -> Query:
     return Query(values)
 
 
-def _value(sent: QueryDict, param: Param) -> str:
-    value, *more = sent.getlist(param.name)
+def _value(sent: Values, param: Param) -> str:
+    value, *more = sent[param.name]
     if more:
         raise errors.repeated(param.name)
     if not value:

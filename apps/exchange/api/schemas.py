@@ -9,22 +9,24 @@ WHOLE: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 
 
-def _object(**properties: Schema) -> Schema:
+def shape(**properties: Schema) -> Schema:
+    """An object with these properties."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _list(items: Schema) -> Schema:
+def listed(items: Schema) -> Schema:
+    """An array."""
     return {"type": "array", "items": items}
 
 
 def _one_or_many(item: Schema) -> Schema:
-    return {"oneOf": [item, _list(item)]}
+    return {"oneOf": [item, listed(item)]}
 
 
-NOTHING = _object()
-TIME = _object(serverTime=WHOLE)
-TRADES = _list(
-    _object(
+NOTHING = shape()
+TIME = shape(serverTime=WHOLE)
+TRADES = listed(
+    shape(
         id=WHOLE,
         price=AMOUNT,
         qty=AMOUNT,
@@ -34,8 +36,8 @@ TRADES = _list(
         isBestMatch=FLAG,
     )
 )
-AGG_TRADES = _list(_object(a=WHOLE, p=AMOUNT, q=AMOUNT, f=WHOLE, l=WHOLE, T=WHOLE, m=FLAG, M=FLAG))
-KLINES = _list(
+AGG_TRADES = listed(shape(a=WHOLE, p=AMOUNT, q=AMOUNT, f=WHOLE, l=WHOLE, T=WHOLE, m=FLAG, M=FLAG))
+KLINES = listed(
     {
         "type": "array",
         "description": "Open time, open, high, low, close, volume, close time, quote volume, "
@@ -63,12 +65,20 @@ MINI: dict[str, Schema] = {
     "lastId": WHOLE,
     "count": WHOLE,
 }
-TICKERS = _one_or_many(_object(symbol=TEXT, **MINI))
-PRICES = _one_or_many(_object(symbol=TEXT, price=AMOUNT))
-INFO = _object(
+TICKERS = _one_or_many(shape(symbol=TEXT, **MINI))
+PRICES = _one_or_many(shape(symbol=TEXT, price=AMOUNT))
+DEPTH = shape(
+    lastUpdateId=WHOLE,
+    bids=listed({"type": "array", "prefixItems": [AMOUNT, AMOUNT]}),
+    asks=listed({"type": "array", "prefixItems": [AMOUNT, AMOUNT]}),
+)
+BOOK_TICKERS = _one_or_many(
+    shape(symbol=TEXT, bidPrice=AMOUNT, bidQty=AMOUNT, askPrice=AMOUNT, askQty=AMOUNT)
+)
+INFO = shape(
     timezone=TEXT,
     serverTime=WHOLE,
-    rateLimits=_list(_object(rateLimitType=TEXT, interval=TEXT, intervalNum=WHOLE, limit=WHOLE)),
-    exchangeFilters=_list({"type": "object"}),
-    symbols=_list(_object(symbol=TEXT, status=TEXT, baseAsset=TEXT, quoteAsset=TEXT, label=TEXT)),
+    rateLimits=listed(shape(rateLimitType=TEXT, interval=TEXT, intervalNum=WHOLE, limit=WHOLE)),
+    exchangeFilters=listed({"type": "object"}),
+    symbols=listed(shape(symbol=TEXT, status=TEXT, baseAsset=TEXT, quoteAsset=TEXT, label=TEXT)),
 )

@@ -9,17 +9,24 @@ from typing import Any
 from django.conf import settings
 
 from apps.exchange import watch
+from apps.exchange.api import order_counts
 from apps.exchange.bars import Bar
-from apps.exchange.models import Market, Ticker, Trade
+from apps.exchange.book import Depth
+from apps.exchange.models import LARGEST, Market, OrderType, SelfTrade, Ticker, Trade
+from apps.exchange.orders import rules
 from moonx.core import money
 from moonx.core.intervals import Interval, to_ms
 
 PLACES = 8  # Binance writes amounts with 8 decimals; markets with more digits have more
 ZERO = Decimal(0)
 NO_ID = -1
-LARGEST = Decimal(9_000_000_000)
 DAY = timedelta(hours=24)
-STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]
+PERMISSIONS = (
+    *("icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed", "quoteOrderQtyMarketAllowed"),
+    *("allowTrailingStop", "cancelReplaceAllowed", "amendAllowed", "pegInstructionsAllowed"),
+    *("isSpotTradingAllowed", "isMarginTradingAllowed"),
+)
+ALLOWED = {"quoteOrderQtyMarketAllowed", "cancelReplaceAllowed", "isSpotTradingAllowed"}
 
 
 def digits(places: int) -> Callable[[Decimal], str]:
@@ -94,8 +101,37 @@ def agg_trades(market: Market, found: Iterable[Trade]) -> list[dict[str, Any]]:
     ]
 
 
-def ticker(market: Market, row: Ticker, *, mini: bool) -> dict[str, Any]:
-    """The 24h ticker of a market; zeros and ids of -1 where nothing traded."""
+def depth(market: Market, found: Depth) -> dict[str, Any]:
+    """The book's levels, best first."""
+    price, base, _ = writers(market)
+    return {
+        "lastUpdateId": found.version,
+        "bids": [[price(level), base(quantity)] for level, quantity in found.bids],
+        "asks": [[price(level), base(quantity)] for level, quantity in found.asks],
+    }
+
+
+def book_ticker(market: Market, found: Depth) -> dict[str, Any]:
+    """The best prices of a market; zeros where a side is empty."""
+    return {"symbol": market.symbol, **_best(market, found)}
+
+
+def _best(market: Market, found: Depth) -> dict[str, str]:
+    price, base, _ = writers(market)
+    (bid, bid_quantity), (ask, ask_quantity) = (
+        levels[0] if levels else (ZERO, ZERO) for levels in (found.bids, found.asks)
+    )
+    return {
+        "bidPrice": price(bid),
+        "bidQty": base(bid_quantity),
+        "askPrice": price(ask),
+        "askQty": base(ask_quantity),
+    }
+
+
+def ticker(market: Market, row: Ticker, best: Depth | None) -> dict[str, Any]:
+    """The 24h ticker of a market; zeros and ids of -1 where nothing traded. Without
+    its best prices it is the short one."""
     price, base, quote = writers(market)
     opened, last = row.open or ZERO, row.last or ZERO
     core = {
@@ -113,7 +149,7 @@ def ticker(market: Market, row: Ticker, *, mini: bool) -> dict[str, Any]:
         "lastId": NO_ID if row.last_id is None else row.last_id,
         "count": row.trade_count,
     }
-    if mini:
+    if best is None:
         return {"symbol": market.symbol, **core, **volumes}
     return {
         "symbol": market.symbol,
@@ -123,11 +159,7 @@ def ticker(market: Market, row: Ticker, *, mini: bool) -> dict[str, Any]:
         "prevClosePrice": price(row.previous_close or ZERO),
         "lastPrice": core["lastPrice"],
         "lastQty": base(row.last_quantity or ZERO),
-        # There is no order book: what Binance shows of an empty one.
-        "bidPrice": price(ZERO),
-        "bidQty": base(ZERO),
-        "askPrice": price(ZERO),
-        "askQty": base(ZERO),
+        **_best(market, best),
         "openPrice": core["openPrice"],
         "highPrice": core["highPrice"],
         "lowPrice": core["lowPrice"],
@@ -160,7 +192,8 @@ def exchange_info(
                 "interval": "MINUTE",
                 "intervalNum": 1,
                 "limit": settings.ENV.rate_limit_weight_per_minute,
-            }
+            },
+            *[window.described() for window in order_counts.WINDOWS],
         ],
         "exchangeFilters": [],
         "symbols": [_symbol(market, permission_sets=permission_sets) for market in markets],
@@ -179,47 +212,34 @@ def _symbol(market: Market, *, permission_sets: bool) -> dict[str, Any]:
         "quoteAssetPrecision": market.quote.decimals,
         "baseCommissionPrecision": market.base.decimals,
         "quoteCommissionPrecision": market.quote.decimals,
-        # No order can be placed yet; a client that looks here will not try.
-        "orderTypes": [],
-        **dict.fromkeys(
-            (
-                "icebergAllowed",
-                "ocoAllowed",
-                "otoAllowed",
-                "opoAllowed",
-                "quoteOrderQtyMarketAllowed",
-                "allowTrailingStop",
-                "cancelReplaceAllowed",
-                "amendAllowed",
-                "pegInstructionsAllowed",
-                "isSpotTradingAllowed",
-                "isMarginTradingAllowed",
-            ),
-            False,
-        ),
+        "orderTypes": [kind.value for kind in OrderType],
+        **{name: name in ALLOWED for name in PERMISSIONS},
         "filters": _filters(market),
         "permissions": [],
         **sets,
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
-        "allowedSelfTradePreventionModes": STP_MODES,
+        "allowedSelfTradePreventionModes": [mode.value for mode in SelfTrade],
         "label": market.label,
     }
 
 
 def _filters(market: Market) -> list[dict[str, Any]]:
     price, base, quote = writers(market)
+    step = {"minQty": base(market.step_size), "stepSize": base(market.step_size)}
+    most = rules.most_quantity(market, is_market=False)
+    up, down = money.plain(market.price_up), money.plain(market.price_down)
     return [
         {
             "filterType": "PRICE_FILTER",
             "minPrice": price(market.tick_size),
-            "maxPrice": price(LARGEST),
+            "maxPrice": price(rules.most_price(market)),
             "tickSize": price(market.tick_size),
         },
+        {"filterType": "LOT_SIZE", **step, "maxQty": base(most)},
         {
-            "filterType": "LOT_SIZE",
-            "minQty": base(market.step_size),
-            "maxQty": base(LARGEST),
-            "stepSize": base(market.step_size),
+            "filterType": "MARKET_LOT_SIZE",
+            **step,
+            "maxQty": base(rules.most_quantity(market, is_market=True)),
         },
         {
             "filterType": "NOTIONAL",
@@ -229,4 +249,13 @@ def _filters(market: Market) -> list[dict[str, Any]]:
             "applyMaxToMarket": False,
             "avgPriceMins": 0,
         },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up,
+            "bidMultiplierDown": down,
+            "askMultiplierUp": up,
+            "askMultiplierDown": down,
+            "avgPriceMins": 0,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": market.max_open_orders},
     ]

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
 from ninja import Router
 
-from apps.exchange import klines
+from apps.exchange import book, klines
 from apps.exchange.api import endpoint, errors, params, shapes
 from apps.exchange.api.params import Query
 from apps.exchange.api.schemas import (
     AGG_TRADES,
+    BOOK_TICKERS,
+    DEPTH,
     INFO,
     KLINES,
     NOTHING,
@@ -22,15 +23,14 @@ from apps.exchange.api.schemas import (
     TIME,
     TRADES,
 )
+from apps.exchange.book.levels import depths
 from apps.exchange.models import Market, Ticker, Trade
 from moonx.core import clock
-from moonx.core.intervals import from_ms, to_ms
+from moonx.core.intervals import to_ms
 
 router = Router(tags=["Market data"])
 
-MS = timedelta(milliseconds=1)
-LARGEST_ID = 2**63 - 1
-LAST_MS = 253_370_764_800_000  # the year 9999 begins
+USUAL_DEPTH, DEEPEST = 100, 5_000
 LATEST_PRICES = """
 SELECT m.symbol, t.price FROM exchange_market m LEFT JOIN LATERAL (
   SELECT price FROM exchange_trade WHERE market_id = m.id ORDER BY seq DESC LIMIT 1) t ON true
@@ -99,22 +99,17 @@ def agg_trades(query: Query) -> list[dict[str, Any]]:
 
 
 def _choose(query: Query, of_market: "QuerySet[Trade]", limit: int) -> Iterable[Trade]:
-    from_id, start_ms, end_ms = (query.number(k) for k in ("fromId", "startTime", "endTime"))
+    from_id, start, end = query.row_id("fromId"), query.moment("startTime"), query.moment("endTime")
     if from_id is not None:
-        return of_market.filter(seq__gte=min(from_id, LARGEST_ID)).order_by("seq")[:limit]
+        return of_market.filter(seq__gte=from_id).order_by("seq")[:limit]
     chosen = of_market
-    if end_ms is not None:
-        chosen = chosen.filter(executed_at__lt=_moment(end_ms) + MS)
-    if start_ms is not None:
-        ranged = chosen.filter(executed_at__gte=_moment(start_ms))
+    if end is not None:
+        chosen = chosen.filter(executed_at__lt=end + params.MS)
+    if start is not None:
+        ranged = chosen.filter(executed_at__gte=start)
         return ranged.order_by("executed_at", "seq")[:limit]
-    order = ["-seq"] if end_ms is None else ["-executed_at", "-seq"]
+    order = ["-seq"] if end is None else ["-executed_at", "-seq"]
     return reversed(chosen.order_by(*order)[:limit])
-
-
-def _moment(epoch_ms: int) -> datetime:
-    """The instant, or the last one that can be asked for where it lies beyond."""
-    return from_ms(min(epoch_ms, LAST_MS))
 
 
 @endpoint.get(
@@ -165,10 +160,11 @@ def day_tickers(query: Query) -> Any:
         raise errors.invalid("type")
     markets = _markets(query.symbols(), status=query.status())
     rows = Ticker.objects.select_related("market").in_bulk([market.pk for market in markets])
+    best = depths(markets, 1) if kind == "FULL" else {}
     now = clock.db_now()
     found = [
         shapes.ticker(
-            market, rows.get(market.pk) or shapes.unborn(market, now=now), mini=kind == "MINI"
+            market, rows.get(market.pk) or shapes.unborn(market, now=now), best.get(market.pk)
         )
         for market in markets
     ]
@@ -196,6 +192,41 @@ def prices(query: Query) -> Any:
         for market in markets
     ]
     return found[0] if "symbol" in query else found
+
+
+@endpoint.get(
+    router,
+    "/ticker/bookTicker",
+    takes=[params.ONE, params.MANY, params.STATUS],
+    weight=lambda query: 2 if "symbol" in query else 4,
+    answers=BOOK_TICKERS,
+)
+def book_tickers(query: Query) -> Any:
+    """The best bid and ask of a market, or of several as an array; zeros where there is none."""
+    markets = _markets(query.symbols(), status=query.status())
+    best = depths(markets, 1)
+    found = [shapes.book_ticker(market, best[market.pk]) for market in markets]
+    return found[0] if "symbol" in query else found
+
+
+def _depth_weight(query: Query) -> int:
+    wanted = query.number("limit") or USUAL_DEPTH
+    steps = ((100, 5), (500, 25), (1000, 50))
+    return next((weight for most, weight in steps if wanted <= most), 250)
+
+
+@endpoint.get(
+    router,
+    "/depth",
+    takes=[params.ONE_NEEDED, params.DEPTH, params.STATUS],
+    weight=_depth_weight,
+    answers=DEPTH,
+)
+def depth(query: Query) -> dict[str, Any]:
+    """The book's levels, best first. `lastUpdateId` is the version that `/ws` carries too."""
+    limit = query.limit(usual=USUAL_DEPTH, most=DEEPEST)
+    market = _markets([query.needed("symbol")], status=query.status())[0]
+    return shapes.depth(market, book.depth(market, limit))
 
 
 def _market(query: Query) -> Market:
