@@ -8,6 +8,8 @@ from apps.exchange import api as exchange
 from apps.realtime import api as sign_in
 from moonx.core.version import version
 
+SECURITY_SCHEMES = exchange.SCHEME_TEXTS
+
 v3 = NinjaAPI(
     title="MoonX market data and trading",
     version=version(),
@@ -30,6 +32,8 @@ v1 = NinjaAPI(
 )
 v1.add_router("/auth", sign_in.router)
 sign_in.install(v1)
+for _path, _router in exchange.own_routers.items():
+    v1.add_router(_path, _router)
 
 
 @v1.exception_handler(ValidationError)

@@ -55,7 +55,7 @@ def apis() -> list[NinjaAPI]:
 def openapi() -> dict[str, Any]:
     """OpenAPI 3.1 of all HTTP interfaces; the same for the life of the process."""
     paths: dict[str, Any] = {}
-    components: dict[str, Any] = {}
+    components: dict[str, Any] = {"securitySchemes": dict(api.SECURITY_SCHEMES)}
     for one in apis():
         schema = one.get_openapi_schema()
         paths |= schema["paths"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.http import HttpRequest
 
@@ -45,6 +45,7 @@ SIGNATURE = Param(
 )
 PARAMS = (WINDOW, TIMESTAMP, SIGNATURE)
 SCHEMES: list[dict[str, list[str]]] = [{"Signature": []}, {"Bearer": []}]
+# How an interface document says it.
 SCHEME_TEXTS: dict[str, dict[str, str]] = {
     "Signature": {
         "type": "apiKey",
@@ -128,7 +129,7 @@ class Proof:
 
 def read(request: HttpRequest, takes: Sequence[Param]) -> Proof:
     """Who the request says it comes from, and its parameters; ApiError for what is malformed."""
-    key, token = request.headers.get(KEY_HEADER, ""), _token_of(request)
+    key, token = request.headers.get(KEY_HEADER, ""), token_of(request)
     if not token and (len(key) != keys.LENGTH or not key.isascii() or not key.isalnum()):
         raise Unauthorized(*NOT_FORMED)
     received = params.received(request)
@@ -139,14 +140,6 @@ def read(request: HttpRequest, takes: Sequence[Param]) -> Proof:
     if (query.amount("recvWindow") or 0) > LARGEST_WINDOW_MS:
         errors.fail(errors.BAD_WINDOW)
     return Proof(key=key, token=token, query=query, received=received)
-
-
-def bearer_of(request: HttpRequest) -> str:
-    """The token of a request that must have one; Unauthorized without."""
-    token = _token_of(request)
-    if not token:
-        raise Unauthorized(-2015, "Send the access token: Authorization: Bearer <token>.")
-    return token
 
 
 def bearer(token: str) -> int:
@@ -183,14 +176,9 @@ def sent_at(stamp: int) -> datetime:
     return from_ms(min(ms, params.LAST_MS)) + timedelta(microseconds=rest_us)
 
 
-def _token_of(request: HttpRequest) -> str:
+def token_of(request: HttpRequest) -> str:
     """The bearer token, where no API key is sent: a request that bears both must be signed."""
     if request.headers.get(KEY_HEADER):
         return ""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""
-
-
-def documented(components: dict[str, Any]) -> None:
-    """Adds how requests are signed to an interface document's components."""
-    components.setdefault("securitySchemes", {}).update(SCHEME_TEXTS)

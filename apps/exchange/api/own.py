@@ -1,0 +1,58 @@
+"""`/api/v1`: what Binance's interface has no place for: API keys and the ledger's statement."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+from ninja.errors import HttpError
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+from apps.exchange.api import signing
+from moonx.core import identity, tokens
+
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+SECURITY: dict[str, Any] = {"security": [{"Bearer": []}]}
+
+
+class Camel(Schema):
+    """JSON in camelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Fault(Camel):
+    """Every error of this interface."""
+
+    code: str
+    message: str
+
+
+FAULTS: dict[int, Any] = {400: Fault, 401: Fault, 404: Fault, 503: Fault}
+
+
+def user_of(request: HttpRequest) -> int:
+    """Whose access token the request bears; API keys and cookies do not count here.
+
+    Raises identity.AuthError, which the interface answers.
+    """
+    token = signing.token_of(request)
+    if not token:
+        raise identity.AuthRefused("Send the access token: Authorization: Bearer <token>.")
+    return identity.local_user_id(identity.identify(token, audience=tokens.API))
+
+
+def private(response: HttpResponse) -> HttpResponse:
+    """Nobody on the way keeps the answer."""
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def refuse_other_methods(router: Router, path: str, allowed: set[str]) -> None:
+    """Answers the methods that a path does not take."""
+    others = sorted(METHODS - allowed)
+    router.api_operation(others, path, include_in_schema=False)(_wrong_method)
+
+
+def _wrong_method(request: HttpRequest, **_: Any) -> None:  # noqa: ARG001 - passed by name
+    raise HttpError(405, "This path takes another method: see /docs/http.")
