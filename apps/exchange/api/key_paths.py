@@ -101,8 +101,14 @@ def revoke_key(request: HttpRequest, api_key: str) -> Revoked:
     return Revoked(api_key=api_key, revoked=True)
 
 
-own.refuse_other_methods(router, "", {"GET", "POST"})
-own.refuse_other_methods(router, "/{api_key}", {"DELETE"})
+@router.api_operation(own.others("GET", "POST"), "", include_in_schema=False)
+def _only_get_and_post(request: HttpRequest) -> None:  # noqa: ARG001 - passed by name
+    own.wrong_method()
+
+
+@router.api_operation(own.others("DELETE"), "/{api_key}", include_in_schema=False)
+def _only_delete(request: HttpRequest, api_key: str) -> None:  # noqa: ARG001 - passed by name
+    own.wrong_method()
 
 
 def _fields(row: ApiKey) -> dict[str, Any]:

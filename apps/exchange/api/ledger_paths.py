@@ -80,7 +80,9 @@ def ledger(request: HttpRequest, wanted: Query[Wanted]) -> Statement | HttpRespo
     return Statement(entries=[EntryShown(**_shown(row)) for row in rows], next=following)
 
 
-own.refuse_other_methods(router, "", {"GET"})
+@router.api_operation(own.others("GET"), "", include_in_schema=False)
+def _only_get(request: HttpRequest) -> None:  # noqa: ARG001 - passed by name
+    own.wrong_method()
 
 
 def _rows(limit: int | None) -> int:

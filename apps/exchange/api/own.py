@@ -1,9 +1,9 @@
 """`/api/v1`: what Binance's interface has no place for: API keys and the ledger's statement."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Schema
+from ninja import Schema
 from ninja.errors import HttpError
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
@@ -48,11 +48,11 @@ def private(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def refuse_other_methods(router: Router, path: str, allowed: set[str]) -> None:
-    """Answers the methods that a path does not take."""
-    others = sorted(METHODS - allowed)
-    router.api_operation(others, path, include_in_schema=False)(_wrong_method)
-
-
-def _wrong_method(request: HttpRequest, **_: Any) -> None:  # noqa: ARG001 - passed by name
+def wrong_method() -> NoReturn:
+    """Refuses a method that a path does not take."""
     raise HttpError(405, "This path takes another method: see /docs/http.")
+
+
+def others(*allowed: str) -> list[str]:
+    """The methods that a path does not take."""
+    return sorted(METHODS - set(allowed))
