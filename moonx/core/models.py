@@ -1,8 +1,24 @@
 """The kernel's rows: what waits to be published, what was, and who is alive."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
+
+
+class SpelledJson(models.JSONField):
+    """JSON kept as it was spelled: what only passes through is neither parsed nor sorted."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """The value; the driver parses this type by itself."""
+        return super().from_db_value(value, expression, connection) if _is_text(value) else value
+
+    def db_type(self, connection: Any) -> str:  # noqa: ARG002 - the framework passes it
+        """The column's type."""
+        return "json"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | bytes)
 
 
 class OutboxEvent(models.Model):
@@ -11,8 +27,8 @@ class OutboxEvent(models.Model):
     id = models.BigIntegerField(primary_key=True)
     name = models.TextField()
     key = models.TextField()
-    topics = models.JSONField()
-    payload = models.JSONField()
+    topics = SpelledJson()
+    payload = SpelledJson()
     correlation_id = models.TextField(blank=True)
     created_at = models.DateTimeField()
 
@@ -28,8 +44,8 @@ class PublishedEvent(models.Model):
     id = models.BigIntegerField()
     name = models.TextField()
     key = models.TextField()
-    topics = models.JSONField()
-    payload = models.JSONField()
+    topics = SpelledJson()
+    payload = SpelledJson()
     correlation_id = models.TextField(blank=True)
     created_at = models.DateTimeField()
     relayed_at = models.DateTimeField()

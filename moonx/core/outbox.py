@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, get_args, get_type_hints
 
 from django.db import connection, transaction
-from psycopg.types.json import Jsonb
 from redis import RedisError
 
 from moonx.core import logs, valkey
@@ -20,24 +19,26 @@ log = logs.get("moonx.outbox")
 INSERT = """
 INSERT INTO core_outbox (name, key, topics, payload, correlation_id)
 SELECT u.name, u.key, u.topics, u.payload, %s
-FROM unnest(%s::text[], %s::text[], %s::jsonb[], %s::jsonb[])
+FROM unnest(%s::text[], %s::text[], %s::json[], %s::json[])
   WITH ORDINALITY AS u(name, key, topics, payload, n)
 ORDER BY u.n
 """
 
 INSERT_ROWS = """
 INSERT INTO core_outbox (name, key, topics, payload, correlation_id)
-SELECT '{name}', {key}, jsonb_build_array({topics}), jsonb_build_object({payload}), {correlation}
+SELECT '{name}', {key}, {topics}::json, {payload}::json, {correlation}
 FROM ({select}) r {order}
 """
 
-# How the columns of a type are spelled on the wire, as events.wire spells its values.
+# How the columns of a type are spelled on the wire, as events.wire spells its values. PostgreSQL's
+# own builders of JSON take twice as long. A double has a moment's microseconds to 0.0004 ms, which
+# the addend makes up for.
 SPELLINGS: dict[type, str] = {
-    str: "r.{name}::text",
+    str: "to_json(r.{name}::text)",
     int: "r.{name}::bigint",
-    bool: "r.{name}::boolean",
-    Decimal: "trim_scale(r.{name}::numeric)::text",
-    datetime: "floor(extract(epoch FROM r.{name}::timestamptz) * 1000)::bigint",
+    bool: "r.{name}::boolean::text",
+    Decimal: "'\"' || trim_scale(r.{name}::numeric) || '\"'",
+    datetime: "floor(date_part('epoch', r.{name}::timestamptz) * 1000 + 0.0005)::bigint",
 }
 
 CORRELATION, ORDER = "correlation_id", "n"
@@ -72,11 +73,11 @@ def emit_all(events: Iterable[Event]) -> None:
                 logs.correlation_id.get(),
                 [event.name for event in rows],
                 [event.key for event in rows],
-                [Jsonb(event.topics) for event in rows],
-                [Jsonb(event.payload()) for event in rows],
+                [_json(event.topics) for event in rows],
+                [_json(event.payload()) for event in rows],
             ],
         )
-    transaction.on_commit(wake_relay)
+    _wake_relay_once()
 
 
 def emit_rows(event: type[Event], select: str, params: Sequence[Any] | Mapping[str, Any]) -> int:
@@ -95,7 +96,7 @@ def emit_rows(event: type[Event], select: str, params: Sequence[Any] | Mapping[s
         cursor.execute(statement, _with_correlation(params))
         written = int(cursor.rowcount)
     if written:
-        transaction.on_commit(wake_relay)
+        _wake_relay_once()
     return written
 
 
@@ -121,8 +122,8 @@ def _statement(event: type[Event], select: str, params: Sequence[Any] | Mapping[
     return INSERT_ROWS.format(
         name=event.name,
         key=_filled(event.key_form),
-        topics=", ".join(map(_filled, event.topic_forms)),
-        payload=", ".join(_spelled(event, field, columns) for field in known.values()),
+        topics=_joined("[", [f"to_json({_filled(form)})" for form in event.topic_forms], "]"),
+        payload=_joined("{", [_spelled(event, one, columns) for one in known.values()], "}"),
         correlation=f"coalesce({told}, {own}::text)",
         select=select,
         order=f"ORDER BY r.{ORDER}" if ORDER in columns else "",
@@ -141,28 +142,47 @@ def _filled(form: str) -> str:
     return f"concat({', '.join(told)})"
 
 
+def _joined(opening: str, items: Sequence[str], closing: str) -> str:
+    """Items, each one argument or more of concat, as a list or an object."""
+    inside = ", ',', ".join(items) or "''"
+    return f"concat('{opening}', {inside}, '{closing}')"
+
+
 def _spelled(event: type[Event], field: "Field[Any]", columns: set[str]) -> str:
-    """A field and its value, as arguments of jsonb_build_object."""
-    kind = _type_of(event, field.name)
+    """A field and its value, as arguments of concat."""
     if field.name in columns:
+        kind, is_optional = _type_of(event, field.name)
         value = SPELLINGS[kind].format(name=field.name)
+        if is_optional:
+            value = f"coalesce(({value})::text, 'null')"
     else:
-        value = f"'{json.dumps(wire(field.default))}'::jsonb"
-    return f"'{camel(field.name)}', {value}"
+        value = f"'{_json(wire(field.default))}'"
+    return f"""'"{camel(field.name)}":', {value}"""
 
 
-def _type_of(event: type[Event], name: str) -> type:
-    """The type of a field's values besides None."""
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _type_of(event: type[Event], name: str) -> tuple[type, bool]:
+    """The type of a field's values besides None, and whether it may be None."""
     hint = get_type_hints(event)[name]
-    options = [one for one in get_args(hint) or (hint,) if one is not types.NoneType]
-    if len(options) != 1 or options[0] not in SPELLINGS:
+    options = get_args(hint) or (hint,)
+    kinds = [one for one in options if one is not types.NoneType]
+    if len(kinds) != 1 or kinds[0] not in SPELLINGS:
         raise WrongColumns(f"{event.__name__}.{name}: {hint} has no form in SQL")
-    return options[0]  # type: ignore[no-any-return]
+    return kinds[0], len(options) > 1
 
 
 def _refuse_outside_transaction() -> None:
     if not connection.in_atomic_block:
         raise OutsideTransaction("emit events inside the transaction that makes them true")
+
+
+def _wake_relay_once() -> None:
+    """After commit, however many facts the transaction wrote."""
+    if not any(call is wake_relay for _, call, *_ in connection.run_on_commit):
+        transaction.on_commit(wake_relay)
 
 
 def wake_relay() -> None:
