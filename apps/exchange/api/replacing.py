@@ -50,7 +50,7 @@ EXCEEDED = Param(
 )
 RESTRICTIONS = Param(
     name="cancelRestrictions",
-    legal=params.WORD,
+    legal="^[A-Z_]{1,30}$",
     text="`ONLY_NEW` or `ONLY_PARTIALLY_FILLED`: cancels an order of that status only.",
 )
 PARAMS = (MODE, OLD_ID, OLD_CLIENT_ID, CANCEL_ID, RESTRICTIONS, EXCEEDED)
