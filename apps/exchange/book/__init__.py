@@ -1,7 +1,7 @@
 """The book as others see it: its levels, how often it changed, and how subscribers learn of it."""
 
 from apps.exchange.book.channel import register
-from apps.exchange.book.levels import Depth, Level, changed, depth
+from apps.exchange.book.levels import Depth, Level, changed, depth, depths
 from apps.exchange.book.pushing import push, push_missed
 
-__all__ = ["Depth", "Level", "changed", "depth", "push", "push_missed", "register"]
+__all__ = ["Depth", "Level", "changed", "depth", "depths", "push", "push_missed", "register"]

@@ -1,7 +1,8 @@
 """A market's resting orders added up by price, with the version that they make up."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -21,37 +22,37 @@ ON CONFLICT (market_id) DO UPDATE SET version = b.version + 1, changed_at = cloc
 
 # One statement, so that levels and version are of one moment. Each side walks its index from the
 # best price and stops after the last level that is wanted; the orders behind it are not touched.
-# What has expired counts no more, swept or not.
+# What has expired counts no more, swept or not. JSON, because thousands of numerics are read from
+# it many times faster than from rows.
 _SIDE = """
-SELECT side, price, sum(quantity - filled_quantity - prevented_quantity) AS quantity
-FROM exchange_order
-WHERE market_id = m.id AND stage = 'book' AND side = '{side}'
-  AND (expires_at IS NULL OR expires_at > now())
-GROUP BY side, price ORDER BY price {order} LIMIT %(limit)s
+SELECT json_agg(json_build_array(price::text, quantity::text) ORDER BY price {order})::text
+FROM (
+  SELECT price, sum(quantity - filled_quantity - prevented_quantity) AS quantity
+  FROM exchange_order
+  WHERE market_id = m.id AND stage = 'book' AND side = '{side}'
+    AND (expires_at IS NULL OR expires_at > now())
+  GROUP BY price ORDER BY price {order} LIMIT %(limit)s
+) level
 """
 DEPTH = f"""
-SELECT m.id, clock_timestamp(), v.version, v.changed_at, l.side, l.price, l.quantity
+SELECT m.id, coalesce(v.version, 0), coalesce(v.changed_at, now()), clock_timestamp(),
+  ({_SIDE.format(side="BUY", order="DESC")}), ({_SIDE.format(side="SELL", order="ASC")})
 FROM unnest(%(markets)s::bigint[]) AS m(id)
 LEFT JOIN exchange_bookversion v ON v.market_id = m.id
-LEFT JOIN LATERAL (
-  ({_SIDE.format(side="BUY", order="DESC")})
-  UNION ALL
-  ({_SIDE.format(side="SELL", order="ASC")})
-) l ON true
 """  # noqa: S608 - constants only
 
 Level = tuple[Decimal, Decimal]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
     """Levels (price, quantity), the best first. `version` is 0 where the book never changed."""
 
     version: int
     changed_at: datetime
     as_of: datetime
-    bids: list[Level] = field(default_factory=list)
-    asks: list[Level] = field(default_factory=list)
+    bids: list[Level]
+    asks: list[Level]
 
 
 def changed(market: Market) -> None:
@@ -67,19 +68,24 @@ def depth(market: Market, limit: int) -> Depth:
 
 def depths(markets: Sequence[Market], limit: int) -> dict[int, Depth]:
     """As `depth`, of many markets in one statement, by their ids."""
-    found: dict[int, Depth] = {}
+    values: dict[str, Any] = {"markets": [market.pk for market in markets], "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(DEPTH, {"markets": [market.pk for market in markets], "limit": limit})
-        for pk, now, version, changed_at, side, price, quantity in cursor.fetchall():
-            book = found.get(pk)
-            if book is None:
-                book = found[pk] = Depth(version or 0, changed_at or now, now)
-            if side is not None:
-                (book.bids if side == "BUY" else book.asks).append((price, quantity))
-    for book in found.values():
-        book.bids.sort(reverse=True)
-        book.asks.sort()
-    return found
+        cursor.execute(DEPTH, values)
+        return {
+            pk: Depth(
+                version=version,
+                changed_at=changed_at,
+                as_of=now,
+                bids=_levels(bids),
+                asks=_levels(asks),
+            )
+            for pk, version, changed_at, now, bids, asks in cursor.fetchall()
+        }
+
+
+def _levels(spelled: str | None) -> list[Level]:
+    found = json.loads(spelled or "[]")
+    return [(Decimal(price), Decimal(quantity)) for price, quantity in found]
 
 
 def described(market: Market, book: Depth) -> dict[str, Any]:
