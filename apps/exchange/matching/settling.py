@@ -21,6 +21,7 @@ from apps.exchange.matching.live import Live
 from apps.exchange.matching.reading import Grid
 from apps.exchange.models import House, Market, OrderStatus, Stage
 from apps.exchange.trades import Tail, tell_trades
+from moonx.core.arrays import numbers, words
 from moonx.core.events import (
     BalanceCredited,
     BalanceDebited,
@@ -105,6 +106,18 @@ FROM unnest(%(ids)s::bigint[], %(quantities)s::bigint[], %(filled)s::bigint[],
   AS u(id, quantity, filled, prevented, quote, taken, fee, held, status, stage, reason, rank)
 WHERE o.id = u.id
 """
+
+ORDER_COLUMNS = {
+    "ids": "id",
+    "quantities": "quantity",
+    "filled": "filled",
+    "prevented": "prevented",
+    "quotes": "quote",
+    "taken": "taken",
+    "fees": "fee",
+    "held": "held",
+    "ranks": "rank",
+}
 
 ENDINGS: dict[OrderStatus, type[OrderFact]] = {
     OrderStatus.FILLED: OrderFilled,
@@ -207,8 +220,9 @@ def _settle_trades(batch: Batch) -> None:
         "quote": market.quote_id,
         "fees": fees.pk,
         "at": tail.moment,
-        "seqs": list(range(tail.seq + 1, tail.seq + 1 + len(matches))),
-        "ids": list(range(tail.last_id + 1, tail.last_id + 1 + len(matches))),
+        "seqs": numbers(range(tail.seq + 1, tail.seq + 1 + len(matches))),
+        "ids": numbers(range(tail.last_id + 1, tail.last_id + 1 + len(matches))),
+        "makers_buy": [match.maker.is_buy for match in matches],
         **_columns(matches),
     }
     with connection.cursor() as cursor:
@@ -219,7 +233,6 @@ MATCH_COLUMNS = {
     "prices": "price",
     "quantities": "quantity",
     "quotes": "quote",
-    "makers_buy": "maker.is_buy",
     "takers": "taker.id",
     "makers": "maker.id",
     "taker_owners": "taker.owner",
@@ -233,8 +246,8 @@ MATCH_COLUMNS = {
 }
 
 
-def _columns(matches: Sequence[Match]) -> dict[str, list[object]]:
-    return {name: list(map(attrgetter(path), matches)) for name, path in MATCH_COLUMNS.items()}
+def _columns(matches: Sequence[Match]) -> dict[str, str]:
+    return {name: numbers(map(attrgetter(path), matches)) for name, path in MATCH_COLUMNS.items()}
 
 
 def _merge_bar(batch: Batch) -> None:
@@ -274,18 +287,10 @@ def _update_orders(batch: Batch) -> None:
         "step": batch.grid.step,
         "atom": batch.grid.atom,
         "at": batch.tail.moment,
-        "ids": [order.id for order in orders],
-        "quantities": [order.quantity for order in orders],
-        "filled": [order.filled for order in orders],
-        "prevented": [order.prevented for order in orders],
-        "quotes": [order.quote for order in orders],
-        "taken": [order.taken for order in orders],
-        "fees": [order.fee for order in orders],
-        "held": [order.held for order in orders],
-        "statuses": [order.status.value for order in orders],
-        "stages": [order.stage.value for order in orders],
-        "reasons": [order.reason.value for order in orders],
-        "ranks": [order.rank for order in orders],
+        "statuses": words(order.status.value for order in orders),
+        "stages": words(order.stage.value for order in orders),
+        "reasons": words(order.reason.value for order in orders),
+        **{name: numbers(map(attrgetter(path), orders)) for name, path in ORDER_COLUMNS.items()},
     }
     with connection.cursor() as cursor:
         cursor.execute(UPDATE, values)
