@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from apps.exchange import candles, matching, orders, tickers, watch
+from apps.exchange import book, candles, matching, orders, tickers, watch
+from apps.exchange.ledger import reconcile
+from apps.exchange.ledger.reconcile import Report
 from apps.exchange.models import Market
 from moonx.core import clock, logs
 from moonx.core.intervals import Interval
@@ -38,8 +40,9 @@ def _push() -> None:
 
 @job(name="exchange.sweep_matching", single=False, time_limit_s=20, is_tick=True)
 def sweep_matching() -> Outcome:
-    """Every second: what arrived and was not matched, because its placer died."""
-    return Outcome("Matched {taken} orders in {ms} ms", {"taken": matching.sweep()})
+    """Every second: orders and books that whoever brought them left behind when it died."""
+    numbers = {"taken": matching.sweep(), "pushed": book.push_missed()}
+    return Outcome("Matched {taken} orders and pushed {pushed} books in {ms} ms", numbers)
 
 
 @job(name="exchange.expire_orders", single=False)
@@ -49,6 +52,29 @@ def expire_orders() -> Outcome:
     return Outcome(
         "Expired {expired} orders of {found}, {errors} errors ({ms} ms)",
         {"found": done.found, "expired": done.expired, "errors": done.errors},
+    )
+
+
+# Looks are not single: two of them find the same, and none holds anything that others need.
+
+
+@job(name="exchange.reconcile", single=False, time_limit_s=50)
+def reconcile_new() -> Outcome:
+    """Each minute: what was written since the last clean look adds up."""
+    return _looked("Reconciled", reconcile.check_new())
+
+
+@job(name="exchange.reconcile_all", single=False, time_limit_s=140)
+def reconcile_all() -> Outcome:
+    """At night: everything adds up, and the day is sealed."""
+    return _looked("Reconciled all", reconcile.check_all())
+
+
+def _looked(what: str, report: Report) -> Outcome:
+    return Outcome(
+        f"{what}: {{rows}} rows against {len(report.checked)} invariants, {{frozen}} users frozen, "
+        "{halted} markets halted ({ms} ms)",
+        {"rows": report.rows, "frozen": len(report.frozen), "halted": len(report.halted)},
     )
 
 
