@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils.timesince import timesince
 
 from apps.exchange import freshness
-from apps.exchange.models import Ticker
+from apps.exchange.ledger import reconcile
+from apps.exchange.models import Market, MarketStatus, Ticker, Trader
 from moonx import schedule
 from moonx.core import clock, money, presence
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent
@@ -17,6 +18,7 @@ from moonx.core.models import Cursor, Heartbeat, OutboxEvent
 # More than a relay leaves behind between two looks.
 BACKLOG = 1_000
 BACKLOG_AGE = timedelta(seconds=10)
+UNCLEAN_AFTER = timedelta(minutes=5)
 SHOWN = 10
 
 
@@ -42,7 +44,15 @@ def fill(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def cards(*, now: datetime) -> list[Card]:
     """The questions in the order of their urgency."""
-    return [_silent(), _late(), _waiting(now=now), _unclosed(now=now)]
+    return [
+        _silent(),
+        _late(),
+        _waiting(now=now),
+        _unclosed(now=now),
+        _halted(),
+        _frozen(),
+        _reconciled(now=now),
+    ]
 
 
 def _silent() -> Card:
@@ -92,6 +102,46 @@ def _unclosed(*, now: datetime) -> Card:
         sentence=_names(late) or "Candles are closed, tickers are fresh.",
         link=_list("exchange_candlewatermark" if intervals else "exchange_ticker"),
         is_fine=not late,
+    )
+
+
+def _halted() -> Card:
+    rows = Market.objects.filter(status=MarketStatus.HALT).order_by("halted_at")
+    return Card(
+        title="Halted markets",
+        figure=str(len(rows)),
+        sentence=_names(f"{row.symbol} ({row.halt_reason or 'no reason'})" for row in rows)
+        or "No market is halted.",
+        link=_list("exchange_market", "status__exact=HALT" if rows else ""),
+        is_fine=not rows,
+    )
+
+
+def _frozen() -> Card:
+    rows = Trader.objects.filter(frozen_at__isnull=False).select_related("user")
+    return Card(
+        title="Frozen traders",
+        figure=str(len(rows)),
+        sentence=_names(row.user.username for row in rows) or "Nobody is frozen.",
+        link=_list("exchange_trader", "state=frozen" if rows else ""),
+        is_fine=not rows,
+    )
+
+
+def _reconciled(*, now: datetime) -> Card:
+    """The ledger is looked at every minute; the reader's position moves when it was clean."""
+    seen = Cursor.objects.filter(name=reconcile.CURSOR).first()
+    is_late = seen is not None and now - seen.updated_at > UNCLEAN_AFTER
+    return Card(
+        title="Ledger",
+        figure="unclean" if is_late else "clean",
+        sentence=f"Last found clean {timesince(seen.updated_at, now)} ago."
+        if seen
+        else "Not looked at yet.",
+        link=_list("core_publishedevent", "name=system.alert")
+        if is_late
+        else _list("exchange_journal"),
+        is_fine=not is_late,
     )
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from apps.exchange.admin.traders import FreezeButtons, TraderInline
 from moonx.core.staff import ReadOnlyAdmin
 
 assert _axes_admin  # noqa: S101 - imported for its registrations
@@ -22,13 +23,18 @@ for _model in (User, Group, AccessAttempt, AccessFailureLog, AccessLog):
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """People who may sign in."""
+class UserAdmin(BaseUserAdmin, FreezeButtons):  # type: ignore[type-arg]
+    """People who may sign in, and how they trade."""
 
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "is_active", "is_staff", "last_login")
+    inlines = (TraderInline,)
+
+    def get_inlines(self, _request: HttpRequest, obj: User | None) -> Any:
+        """Trading comes once there is a user."""
+        return self.inlines if obj else ()
 
 
 @admin.register(Group)

@@ -1,19 +1,63 @@
 """The kernel's rows in the admin: events and their positions, who is alive."""
 
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.timesince import timesince
 
 from moonx.core import clock
 from moonx.core.events import Event
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent, PublishedEvent
 from moonx.core.presence import SILENT_AFTER
-from moonx.core.staff import ReadOnlyAdmin, column
+from moonx.core.staff import ReadOnlyAdmin, Table, column, link
+
+# An event is published within so much of its commit, but for outages.
+PUBLISHED_WITHIN = timedelta(seconds=30)
+MOST_MOMENTS = 20
+SHOWN = 50
+
+_about: list[Callable[[PublishedEvent], Iterable[str]]] = []
+
+
+def links_of_events(links: Callable[[PublishedEvent], Iterable[str]]) -> None:
+    """Makes an event's page lead to the rows that it is about; each app knows its own."""
+    _about.append(links)
+
+
+def events_table(correlation_id: str, moments: Iterable[datetime]) -> Table:
+    """The events of one chain of work that were published right after these moments.
+
+    They are found by time: the table is large, and has no index on what is asked for.
+    """
+    headers = ("Position", "Name", "Key", "Published")
+    more = link("All with this correlation id", "core_publishedevent_changelist", q=correlation_id)
+    if not correlation_id:
+        return Table(title="Events", headers=headers, rows=(), empty="No correlation id.")
+    within = Q()
+    for moment in sorted(set(moments))[:MOST_MOMENTS]:
+        within |= Q(relayed_at__gte=moment, relayed_at__lte=moment + PUBLISHED_WITHIN)
+    rows = PublishedEvent.objects.filter(within, correlation_id=correlation_id)
+    return Table(
+        title="Events",
+        headers=headers,
+        rows=[
+            (
+                link(event.position, "core_publishedevent_change", event.position),
+                event.name,
+                event.key,
+                f"{event.relayed_at:%Y-%m-%d %H:%M:%S.%f}",
+            )
+            for event in rows.order_by("position")[:SHOWN]
+        ],
+        empty="None was published near its time.",
+        more=more,
+    )
 
 
 def _names(kind: type[Event]) -> set[str]:
@@ -62,6 +106,13 @@ class PublishedEventAdmin(ReadOnlyAdmin):
     search_fields = ("=position", "=key", "=correlation_id")
     search_help_text = "A position, a key such as market:XRPETH, or a correlation id, in full."
     ordering = ("-position",)
+    readonly_fields = ("about",)
+
+    @column(description="about")
+    def about(self, event: PublishedEvent) -> str:
+        """Links to the rows that it is about."""
+        found = [(each,) for links in _about for each in links(event)]
+        return format_html_join(", ", "{}", found) or "—"
 
     @column(description="waited")
     def delay(self, event: PublishedEvent) -> str:

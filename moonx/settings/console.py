@@ -46,6 +46,19 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Trading",
+                "separator": True,
+                "items": [
+                    _list("Orders", "receipt_long", "exchange_order"),
+                    _list("Accounts", "account_balance_wallet", "exchange_account"),
+                    _list("Journals", "menu_book", "exchange_journal"),
+                    _list("Seals", "verified", "exchange_seal"),
+                    _list("Traders", "group", "exchange_trader"),
+                    _list("Fee tiers", "percent", "exchange_feetier"),
+                    _list("API keys", "key", "exchange_apikey"),
+                ],
+            },
+            {
                 "title": "Work",
                 "separator": True,
                 "items": [
@@ -69,7 +82,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _list("Users", "person", "auth_user"),
-                    _list("Groups", "group", "auth_group"),
+                    _list("Groups", "groups", "auth_group"),
                     _list("Failed sign-ins", "lock_clock", "axes_accessattempt"),
                     _list("Sign-ins", "login", "axes_accesslog"),
                 ],

@@ -17,12 +17,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from apps.exchange.models import Asset, CandleWatermark, Market, MarketStatus, Ticker, Trade
+from apps.exchange import markets
+from apps.exchange.ledger import reconcile
+from apps.exchange.models import Asset, CandleWatermark, Market, Ticker, Trade, Trader
 from moonx import schedule
 from moonx.celery import app
 from moonx.core import clock, valkey
 from moonx.core.intervals import Interval
-from moonx.core.models import Heartbeat
+from moonx.core.models import Cursor, Heartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -143,26 +145,14 @@ def test_a_list_asks_as_many_queries_for_many_rows_as_for_one(staff: Client, mod
 
 def test_increments_that_the_quote_asset_cannot_hold_are_refused(staff: Client) -> None:
     pair = market()
-    fields = {"status": "TRADING", "label": "", "min_notional": "0"}
+    fields = {"label": "", "min_notional": "0", "max_quantity": "1", "max_market_quantity": "1"}
+    limits = {"price_up": "5", "price_down": "0.2", "collar_bps": "500", "max_open_orders": "9"}
     response = staff.post(
         reverse("admin:exchange_market_change", args=[pair.pk]),
-        {**fields, "tick_size": "0.0000000001", "step_size": "0.000000001"},
+        {**fields, **limits, "tick_size": "0.0000000001", "step_size": "0.000000001"},
     )
     assert response.status_code == 200
     assert "Price × quantity needs 19 decimals, ETH has 18" in response.content.decode()
-
-
-def test_halting_a_market_notes_when_and_opening_it_forgets(staff: Client) -> None:
-    pair = market()
-    address = reverse("admin:exchange_market_change", args=[pair.pk])
-    fields = {"label": "", "min_notional": "0", "tick_size": "0.0001", "step_size": "1"}
-    assert staff.post(address, {**fields, "status": "HALT"}).status_code == 302
-    pair.refresh_from_db()
-    assert pair.status == MarketStatus.HALT
-    assert pair.halted_at is not None
-    staff.post(address, {**fields, "status": "TRADING"})
-    pair.refresh_from_db()
-    assert pair.halted_at is None
 
 
 def test_only_a_task_of_the_schedule_can_be_entered(staff: Client, entry: PeriodicTask) -> None:
@@ -285,6 +275,12 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
     PeriodicTask.objects.filter(pk=entry.pk).update(last_run_at=long_ago)
     close_all()
     CandleWatermark.objects.filter(interval="1m").update(closed_until=long_ago)
+    pair = market()
+    markets.halt(pair, reason="odd prices", by="ops")
+    frozen = User.objects.create_user("mallory")
+    Trader.objects.create(user=frozen, frozen_at=long_ago, freeze_reason="odd orders")
+    Cursor.objects.create(name=reconcile.CURSOR, position=1)
+    Cursor.objects.update(updated_at=long_ago)
     response = staff.get("/admin/")
     cards = {card.title: card for card in response.context["cards"]}
     assert not any(card.is_fine for card in cards.values())
@@ -292,10 +288,15 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
     assert "exchange.update_tickers" in cards["Late tasks"].sentence
     assert "is the relay running?" in cards["Events waiting"].sentence
     assert cards["Stale market data"].sentence == "1m"
+    assert cards["Halted markets"].sentence == "XRPETH (odd prices)"
+    assert cards["Frozen traders"].sentence == "mallory"
+    assert (cards["Ledger"].figure, "10" in cards["Ledger"].sentence) == ("unclean", True)
     late = staff.get(cards["Late tasks"].link).context["cl"].result_list
     assert [row.name for row in late] == ["exchange.update_tickers"]
     silent = staff.get(cards["Silent processes"].link).context["cl"].result_list
     assert [row.role for row in silent] == ["relay"]
+    for title in ("Halted markets", "Frozen traders"):
+        assert len(staff.get(cards[title].link).context["cl"].result_list) == 1
 
 
 def test_the_first_page_is_calm_when_nothing_is_amiss(staff: Client) -> None:

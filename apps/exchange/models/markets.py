@@ -100,8 +100,8 @@ class Market(models.Model):
 
     def clean(self) -> None:
         """Refuses increments whose product the quote asset cannot hold exactly."""
-        if not (self.base_id and self.quote_id):
-            return
+        if not (self.base_id and self.quote_id and self.tick_size and self.step_size):
+            return  # said at the field itself
         needed = money.decimals(self.tick_size) + money.decimals(self.step_size)
         if needed > self.quote.decimals:
             raise ValidationError(

@@ -1,0 +1,5 @@
+"""The exchange in the admin: what operators see, and the few things they may do."""
+
+from apps.exchange.admin import events, ledger, market_data, markets, orders, traders, trades
+
+__all__ = ["events", "ledger", "market_data", "markets", "orders", "traders", "trades"]

@@ -1,0 +1,65 @@
+"""Cells of the exchange's lists and pages: amounts as people read them, links between rows."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from apps.exchange.models import Account, Journal, JournalKind, Market, Trade
+from moonx.core import money
+from moonx.core.staff import column, link
+
+NOTHING = "—"
+SIDES = {"BUY": "success", "SELL": "danger"}
+
+
+def plain(value: Decimal | None) -> str:
+    """An amount without needless zeros, a dash where there is none."""
+    return NOTHING if value is None else money.plain(value)
+
+
+def moment(value: datetime | None) -> str:
+    """A time to the millisecond, UTC."""
+    return NOTHING if value is None else f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}"
+
+
+def amount(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, Any], str]:
+    """The method of an admin that shows an amount of its row."""
+
+    @column(description=title or name.replace("_", " "), ordering=ordering)
+    def cell(_admin: Any, row: Any) -> str:
+        return plain(getattr(row, name))
+
+    return cell
+
+
+def at(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, Any], str]:
+    """The method of an admin that shows a moment of its row."""
+
+    @column(description=title or name.removesuffix("_at"), ordering=ordering)
+    def cell(_admin: Any, row: Any) -> str:
+        return moment(getattr(row, name))
+
+    return cell
+
+
+def account_link(account: Account) -> str:
+    """An account, by whose it is and of what."""
+    return link(account, "exchange_account_change", account.pk)
+
+
+def trade_links(market: Market, seqs: list[int]) -> dict[int, tuple[str, str]]:
+    """Each trade and its journal as links, by the trade's number in its market; two queries."""
+    trades = dict(Trade.objects.filter(market=market, seq__in=seqs).values_list("seq", "pk"))
+    sources = {f"{market.symbol}:{seq}": seq for seq in seqs}
+    found = Journal.objects.filter(kind=JournalKind.TRADE, source__in=sources, epoch=0)
+    journals = {sources[source]: pk for source, pk in found.values_list("source", "pk")}
+    return {
+        seq: (
+            link(seq, "exchange_trade_change", trades[seq]) if seq in trades else str(seq),
+            link(journals[seq], "exchange_journal_change", journals[seq])
+            if seq in journals
+            else NOTHING,
+        )
+        for seq in seqs
+    }
