@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -22,7 +23,7 @@ from jsonschema import Draft202012Validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from apps.exchange import tickers
+from apps.exchange import ledger, tickers
 from apps.exchange.models import Asset, Market, TradeSource
 from apps.exchange.trades import NewTrade, record
 from apps.realtime import relay
@@ -33,6 +34,7 @@ from moonx.documents import merged
 from moonx.roles import LARGEST_FRAME_BYTES, command_for
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey", "relaying")
+OWN = ["orders@me", "trades@me", "balances@me", "orders", "trades"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -131,12 +133,42 @@ async def test_a_frame_names_the_request_that_caused_it(server: str, market: Mar
     assert by_type["trade.executed"]["position"] == 1
 
 
+async def test_an_orders_request_is_named_by_every_frame_that_it_causes_at_both_owners(
+    server: str, market: Market
+) -> None:
+    """Each frame is held against the interface document, too."""
+    maker, taker = await in_thread(lambda: (trader(market, "maker"), trader(market, "taker")))
+    pairs = await in_thread(lambda: [sign_in(server, name) for name in (maker, taker)])
+    async with connect(f"ws://{server}/ws") as makers, connect(f"ws://{server}/ws") as takers:
+        for client, pair in ((makers, pairs[0]), (takers, pairs[1])):
+            await hear(client)
+            await say(client, "authenticate", token=pair["access"])
+            assert (await hear(client))["type"] == "auth_success"
+            await say(client, "subscribe", channels=[*OWN, "book:XRPETH", "trades:XRPETH"])
+            await until(client, "subscribed")
+        sale = {"symbol": "XRPETH", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC"}
+        await in_thread(
+            lambda: order(server, pairs[0], "sale-1", **sale, price="0.0015", quantity="30")
+        )
+        await until(makers, "order.accepted")
+        buying = {"symbol": "XRPETH", "side": "BUY", "type": "MARKET", "quantity": "10"}
+        await in_thread(lambda: order(server, pairs[1], "purchase-2", **buying))
+        sold = await until(makers, "order_update", status="partially_filled")
+        bought = await until(takers, "trade_update")
+        book = await until(takers, "book.updated", version=2)
+    assert (sold["channel"], sold["correlationId"]) == ("orders@me", "sale-1")
+    assert (bought["channel"], bought["correlationId"]) == ("trades@me", "purchase-2")
+    assert bought["data"]["amountOut"] == "10"
+    assert book["data"]["asks"] == [["0.00150000", "20"]]
+
+
 async def test_every_answer_is_as_the_interface_document_says(server: str, market: Market) -> None:
     async with connect(f"ws://{server}/ws") as client:
         await hear(client)
         await in_thread(lambda: trade(market))
         await in_thread(push_tickers)
         channels = ["ticker:XRPETH", "prices", "trades:XRPETH", "candles:XRPETH:1m"]
+        channels += ["book:XRPETH"]
         await say(client, "subscribe", channels=channels)
         await say(client, "subscribe", channel="nonsense")
         await say(client, "list")
@@ -148,7 +180,7 @@ async def test_every_answer_is_as_the_interface_document_says(server: str, marke
             await _collect(client, heard)
     assert {
         *("subscribed", "error", "list", "pong", "unsubscribed", "auth_failed"),
-        *("ticker.updated", "price_update", "trade.executed", "candle.updated"),
+        *("ticker.updated", "price_update", "trade.executed", "candle.updated", "book.updated"),
     } <= set(heard)
 
 
@@ -278,11 +310,39 @@ def documented(message: dict[str, Any]) -> None:
     assert not faults, (message, faults)
 
 
-def post(server: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def until(client: ClientConnection, kind: str, **data: Any) -> dict[str, Any]:
+    """The next message of that type and with these data; those before it are skipped."""
+    while True:
+        message = await hear(client)
+        if message["type"] == kind and data.items() <= message["data"].items():
+            return message
+
+
+def trader(market: Market, name: str) -> str:
+    """The name of a user who has something of both assets."""
+    user = User.objects.create_user(name, f"{name}@example.com", "correct horse")
+    for asset in (market.base, market.quote):
+        ledger.fund(user.pk, asset, Decimal(1000), source=f"{name}:{asset}")
+    return name
+
+
+def sign_in(server: str, name: str) -> dict[str, Any]:
+    return post(server, "/api/v1/auth/token", {"username": name, "password": "correct horse"})
+
+
+def order(server: str, pair: dict[str, Any], request_id: str, **fields: str) -> dict[str, Any]:
+    """Places an order under a request id of its own."""
+    headers = {"Authorization": f"Bearer {pair['access']}", "X-Request-ID": request_id}
+    return post(server, f"/api/v3/order?{urlencode(fields)}", {}, headers=headers)
+
+
+def post(
+    server: str, path: str, body: dict[str, Any], *, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     request = urllib.request.Request(
         f"http://{server}{path}",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        data=json.dumps(body).encode() if body else b"",
+        headers={"Content-Type": "application/json", **(headers or {})},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
         found: dict[str, Any] = json.loads(answer.read())
