@@ -40,11 +40,14 @@ class RoomyPostgres(Postgres):
 
 
 @contextmanager
-def own_world() -> Iterator[Stores]:
-    """Durable stores in a temporary home, migrated, with Django on them; all gone afterwards."""
+def own_world(*, durable: bool = True) -> Iterator[Stores]:
+    """Stores in a temporary home, migrated, with Django on them; all gone afterwards.
+
+    They are durable unless nothing that is claimed depends on it.
+    """
     home = Path(tempfile.mkdtemp(prefix="moonx-bench-"))
-    stores = Stores(home, durable=True)
-    stores.postgres = RoomyPostgres(home, stores.postgres.passwords, durable=True)
+    stores = Stores(home, durable=durable)
+    stores.postgres = RoomyPostgres(home, stores.postgres.passwords, durable=durable)
     try:
         with stores:
             _enter(home, stores)

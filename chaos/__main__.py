@@ -17,7 +17,7 @@ from chaos.nursery import Nursery
 from chaos.verdict import Verdict, line, say
 from moonx.up.ports import find_ports
 
-NAMES = ("spine", "spine-bugs")
+NAMES = ("spine", "spine-bugs", "trading")
 # The recorded day has 0.28 trades a second.
 SPINE_SETTINGS = {
     "DEMO": "1",
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(sys.argv[1:] if arguments is None else arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # as Ctrl-C: everything is stopped first
-    runs = {"spine": spine, "spine-bugs": spine_bugs}
+    runs = {"spine": spine, "spine-bugs": spine_bugs, "trading": trading}
     return 0 if runs[options.name](n=options.n, seed=options.seed) else 1
 
 
@@ -85,6 +85,24 @@ def spine_bugs(*, n: int | None, seed: int) -> bool:
     more = {"seed": seed, "killsEach": kills, "caught": caught, "found": sound.sentences}
     print(line("spine-bugs", sound, n=len(caught), recovery_p99_s=None, more=more))
     return bool(sound.ok)
+
+
+def trading(*, n: int | None, seed: int) -> bool:
+    """Random orders while everybody who places them is killed, against a model."""
+    with own_world():
+        module = importlib.import_module("chaos.trading")
+        with Nursery() as nursery:
+            found, run = module.run(nursery, n=module.FULL_N if n is None else n, seed=seed)
+    more = {
+        "seed": seed,
+        "kills": run.kills,
+        "ordersPerS": round(run.placed / run.lasted_s, 1),
+        **run.more,
+        "found": found.sentences,
+    }
+    said = line("trading", found, n=run.placed, recovery_p99_s=run.recovery_p99_s, more=more)
+    print(said)
+    return bool(found.ok)
 
 
 if __name__ == "__main__":

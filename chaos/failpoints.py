@@ -109,8 +109,9 @@ def everywhere(
     *,
     arrange: Callable[[], Arguments],
     judge: Callable[[Arguments, Failpoint | None], None],
+    every: int = 1,
 ) -> Exhausted:
-    """Runs `call` once undisturbed, then once for each place to die at.
+    """Runs `call` once undisturbed, then once for each place to die at, or for `every` so many.
 
     `arrange` lays the scene out and returns the function's arguments; `judge` gets them back, with
     the failpoint, after the child has ended. Raises RuntimeError where the dry run fails.
@@ -122,7 +123,7 @@ def everywhere(
         raise RuntimeError(f"{call} fails by itself: {dry.error or 'killed'}")
     judge(arguments, None)
     done.statements = dry.result
-    for failpoint in _all_of(done.statements):
+    for failpoint in list(_all_of(done.statements))[::every]:
         arguments = arrange()
         ending = _strike(nursery, call, arguments, failpoint)
         (done.struck if ending.killed else done.missed).append(failpoint)

@@ -35,16 +35,26 @@ BUCKETS = {
     Interval.MONTH: "date_trunc('month', t.executed_at, 'UTC')",
 }
 
-# Facts that wait and facts that have a place.
+# Every stored 1m bar, whatever is closed.
+WRONG_BARS_1M = f"""
+WITH folded AS ({FOLDED.format(bucket="date_bin('1 minute', t.executed_at, '1970-01-01T00:00Z')")}),
+stored AS (SELECT * FROM exchange_candle WHERE interval = '1m')
+SELECT count(*) FROM folded f FULL JOIN stored s USING (market_id, open_time)
+WHERE (f.open, f.high, f.low, f.close, f.base, f.quote, f.taker_base, f.taker_quote, f.n,
+  f.first_seq, f.last_seq) IS DISTINCT FROM (s.open, s.high, s.low, s.close, s.base_volume,
+  s.quote_volume, s.taker_base_volume, s.taker_quote_volume, s.trade_count, s.first_seq, s.last_seq)
+"""
+
+# Facts that wait and facts that have a place: public ones, each owner has a copy of his own.
 FACTS = """
 WITH facts AS (
-  SELECT id, name, key, payload FROM core_event UNION ALL
-  SELECT id, name, key, payload FROM core_outbox
+  SELECT id, name, key, topics, payload FROM core_event UNION ALL
+  SELECT id, name, key, topics, payload FROM core_outbox
 ),
 told AS (
   SELECT m.id AS market_id, (f.payload->>'id')::bigint AS seq, count(*) AS times
   FROM facts f JOIN exchange_market m ON f.key = 'market:' || m.symbol
-  WHERE f.name = 'trade.executed' GROUP BY 1, 2
+  WHERE f.name = 'trade.executed' AND f.topics::jsonb ? ('trades:' || m.symbol) GROUP BY 1, 2
 ),
 since AS (SELECT market_id, min(seq) AS seq FROM told GROUP BY 1)
 """

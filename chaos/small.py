@@ -5,12 +5,11 @@ import random
 import time
 from decimal import Decimal
 
-import psycopg
-
 from apps.exchange.models import Asset, Market
 from apps.realtime.audit import Recorder
 from chaos import rows
 from chaos.bugs import TELLTALE, Bug
+from chaos.emptied import empty
 from chaos.nursery import Nursery
 from chaos.spine import hold_frames
 from chaos.verdict import Verdict, say
@@ -53,26 +52,16 @@ def run(nursery: Nursery, bug: Bug, *, seed: int, kills: int = KILLS) -> Verdict
 
 def run_all(nursery: Nursery, *, seed: int, kills: int) -> tuple[Verdict, dict[str, bool]]:
     """What is found in the product as it is, and which of the seeded bugs are found."""
-    clear()
+    empty()
     say(f"the product as it is, {kills} kills")
     sound = run(nursery, Bug.NONE, seed=seed, kills=kills)
     caught = {}
     for bug, telltale in TELLTALE.items():
-        clear()
+        empty()
         say(f"seeded bug {bug}: something must be WRONG")
         found = run(nursery, bug, seed=seed, kills=kills)
         caught[bug.value] = any(telltale in sentence for sentence in found.sentences)
     return sound, caught
-
-
-def clear() -> None:
-    """Empties what a run filled, rows and push server; as the owner, who alone may."""
-    tables = "exchange_trade, exchange_candle, exchange_ticker, exchange_market, exchange_asset"
-    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
-        owner.execute(f"TRUNCATE {tables}, core_event, core_outbox, core_cursor CASCADE".encode())
-    client = valkey.client()
-    for key in client.scan_iter(match=valkey.key("*"), count=1000):
-        client.delete(key)
 
 
 def _make_markets() -> None:
