@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from benchmarks.harness import Bench
 from benchmarks.world import own_world
 
-NAMES = ("relay", "order-to-browser", "candles", "tickers", "candle-reads")
+NAMES = (
+    *("relay", "order-to-browser", "candles", "tickers", "candle-reads", "expiry", "matching"),
+    "placing",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """What benchmarks share: interleaved rounds, figures as JSON lines, a headline that sums them."""
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -154,6 +155,11 @@ def elapsed_ms(work: Work) -> float:
     started_s = time.perf_counter()
     work()
     return (time.perf_counter() - started_s) * 1000
+
+
+def load() -> str:
+    """How busy the machine is: figures in milliseconds mean little without it."""
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
