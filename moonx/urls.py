@@ -16,6 +16,7 @@ handler500 = pages.failed
 
 urlpatterns = [
     path("", pages.home),
+    path("keys", pages.keys),
     path("api/v1/info", pages.info),
     path("docs", documents.index),
     path("docs/http", documents.http_page),

@@ -13,12 +13,15 @@ SKELETON = [
     *(2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 6, 5, 6, 5, 6),
     *(5, 4, 3, 4, 3, 2, 3, 4, 5, 4, 5, 6, 5, 4, 5, 6),
 ]
+# The tabs under the chart.
+OWN_PARTS = ["orders", "fills", "past", "balances"]
 
 INFO = {
     "name": "MoonX",
     "version": version(),
     "endpoints": {
         "page": "/",
+        "keys": "/keys",
         "http": "/api/v3",
         "webSocket": "/ws",
         "documents": "/docs",
@@ -33,7 +36,13 @@ def home(request: HttpRequest) -> HttpResponse:
     """The live page; what the service is, as JSON, to whoever asks for JSON."""
     if prefers_json(request):
         return info(request)
-    return render(request, "realtime/page.html", {"skeleton_bars": SKELETON})
+    shown = {"skeleton_bars": SKELETON, "own_parts": OWN_PARTS}
+    return render(request, "realtime/page.html", shown)
+
+
+def keys(request: HttpRequest) -> HttpResponse:
+    """Where the reader's API keys are made and revoked."""
+    return render(request, "realtime/keys.html")
 
 
 def info(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view

@@ -9,10 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
+from django.contrib.auth.models import User
 from django.db import connections
 
-from apps.exchange import tickers, trades
-from apps.exchange.models import Asset, Market, TradeSource
+from apps.exchange import ledger, orders, tickers, trades
+from apps.exchange.models import Asset, Market, Order, OrderType, Side, TradeSource
+from apps.exchange.orders import NewOrder
 from apps.exchange.trades import Executed, NewTrade
 from moonx.roles import ROOT, command_for
 from moonx.settings import env
@@ -101,9 +103,33 @@ class Stall:
             lambda: trades.record(self.market, news, source=TradeSource.MATCHED)
         )
 
+    def place(self, owner: int, side: str, price: str, quantity: str) -> Order:
+        """Another trader's limit order."""
+        new = NewOrder(
+            side=Side(side.upper()),
+            type=OrderType.LIMIT,
+            price=Decimal(price),
+            quantity=Decimal(quantity),
+        )
+        return self.site.database(lambda: orders.place(self.market, owner, new))
+
+    def trader(self, name: str, *, base: str = "1000", quote: str = "1000000") -> int:
+        """An account that may sign in, with that much of both assets."""
+        return self.site.database(lambda: _trader(self.market, name, base=base, quote=quote))
+
     def update_tickers(self) -> None:
         """What the schedule does every few seconds."""
         self.site.database(tickers.update)
+
+
+PASSWORD = "correct horse"
+
+
+def _trader(market: Market, name: str, *, base: str, quote: str) -> int:
+    user = User.objects.create_user(name, "", PASSWORD)
+    for asset, amount in ((market.base, base), (market.quote, quote)):
+        ledger.fund(user.pk, asset, Decimal(amount), source=f"test:{name}:{asset.symbol}")
+    return user.pk
 
 
 def _market(base: str) -> Market:

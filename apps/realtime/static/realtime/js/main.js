@@ -1,16 +1,21 @@
 // Wires the page: markets by request, everything that moves by one socket.
 
+import * as account from "./account.js";
 import * as api from "./api.js";
 import * as chart from "./chart.js";
 import * as connection from "./connection.js";
+import * as depth from "./depthchart.js";
 import { byId, el } from "./dom.js";
 import { countdown, stamp } from "./format.js";
 import { soon } from "./frame.js";
 import * as history from "./history.js";
 import { INTERVALS, floor, next } from "./intervals.js";
 import * as keys from "./keys.js";
+import * as ladder from "./ladder.js";
 import * as lines from "./lines.js";
 import * as list from "./list.js";
+import * as mine from "./mine.js";
+import * as own from "./own.js";
 import { recall, remember } from "./remembered.js";
 import * as session from "./session.js";
 import * as signin from "./signin.js";
@@ -19,6 +24,7 @@ import * as state from "./state.js";
 import * as strip from "./strip.js";
 import * as tape from "./tape.js";
 import * as theme from "./theme.js";
+import * as ticket from "./ticket.js";
 import * as views from "./views.js";
 
 const { link, selection } = state;
@@ -31,16 +37,27 @@ const socket = new Socket({
   onState: changeLink,
   onMessage: take,
   onGap: catchUp,
-  onSubscribed: (channel) => setTimeout(() => channel === `trades:${selection.symbol}` && settleTape(), SNAPSHOT_MS),
+  onBegin: begin,
   token: session.token,
+  onTokenRefused: session.drop,
   onError: (data) => chart.drawFoot(data.message ?? data.error ?? ""),
 });
 
+/** A channel's snapshot follows; after a while it has come, however little was in it. */
+function begin(channel) {
+  own.begin(channel);
+  setTimeout(() => {
+    own.settle(channel);
+    if (channel === `trades:${selection.symbol}`) settleTape();
+  }, SNAPSHOT_MS);
+}
+
 function changeLink(update) {
   connection.show(update);
-  signin.follow(update.state);
+  if (update.state === "out") signin.show();
   if (["waiting", "refused", "out"].includes(update.state)) setDown(true);
   soon(tape.draw);
+  soon(drawBook);
 }
 
 function setDown(down) {
@@ -52,7 +69,8 @@ function setDown(down) {
 
 function take(message) {
   state.hearClock(message.timestamp);
-  for (const data of [message.data].flat()) TAKERS[message.type]?.(data);
+  const taker = OWN_TAKERS[message.channel] ?? TAKERS[message.type];
+  if (taker) for (const data of [message.data].flat()) taker(data, message);
 }
 
 const TAKERS = {
@@ -62,7 +80,27 @@ const TAKERS = {
   "candle.closed": history.take,
   "candle.revised": history.take,
   "trade.executed": takeTrade,
+  "book.updated": takeBook,
 };
+
+const OWN_TAKERS = { "orders@me": takeOrder, "trades@me": own.takeFill, "balances@me": own.takeBalance };
+
+function takeBook(data) {
+  if (data.symbol !== selection.symbol) return;
+  ladder.take(data);
+  soon(drawBook);
+}
+
+function drawBook() {
+  ladder.draw();
+  ticket.draw();
+  if (byId("chart").dataset.shows === "depth") depth.draw(ladder.current());
+}
+
+function takeOrder(order, { kind }) {
+  own.takeOrder(order);
+  if (kind !== "snapshot") mine.tell(order);
+}
 
 function takeTicker(data) {
   const isNew = !state.markets.has(data.symbol);
@@ -119,6 +157,7 @@ async function loadMarkets() {
   list.draw();
   strip.draw();
   tape.draw();
+  drawBook();
 }
 
 function firstChoice() {
@@ -139,8 +178,12 @@ function choose(symbol) {
   follow(() => (selection.symbol = symbol));
   remember("market", symbol);
   tape.reset();
+  ladder.reset();
+  ticket.reset();
+  mine.moved();
   list.draw();
   strip.draw();
+  drawBook();
 }
 
 /** A market that somebody picked: on a phone its chart comes to the front. */
@@ -170,7 +213,7 @@ function follow(change) {
 
 function channels() {
   const { symbol, interval } = selection;
-  return symbol ? [`trades:${symbol}`, `candles:${symbol}:${interval}`] : [];
+  return symbol ? [`trades:${symbol}`, `book:${symbol}`, `candles:${symbol}:${interval}`] : [];
 }
 
 function drawIntervals() {
@@ -190,6 +233,7 @@ function drawFoot() {
 function everySecond() {
   connection.draw();
   tape.drawAge();
+  mine.tick();
   history.tick();
   drawClock();
 }
@@ -211,17 +255,75 @@ function startIntervals() {
   drawIntervals();
 }
 
+/** Candles or depth in the middle. */
+function showPicture(shows) {
+  byId("chart").dataset.shows = shows;
+  for (const button of byId("chart-switch").children) button.ariaPressed = String(button.dataset.shows === shows);
+  remember("picture", shows);
+  drawBook();
+}
+
+function startPictures() {
+  for (const button of byId("chart-switch").children) button.addEventListener("click", () => showPicture(button.dataset.shows));
+  if (recall("picture") === "depth") showPicture("depth");
+}
+
+/** What is the reader's own follows who reads. */
+function followReader() {
+  const exists = session.exists();
+  signin.follow(exists);
+  ticket.follow(exists);
+  mine.follow(exists);
+  if (exists) loadFees();
+}
+
+async function loadFees() {
+  try {
+    own.takeAccount(await account.account());
+  } catch (error) {
+    if (!(error instanceof account.SignedOut)) setTimeout(() => session.exists() && loadFees(), RETRY_MS);
+  }
+}
+
+function signedIn() {
+  followReader();
+  if (link.state === "live") socket.identify();
+  else socket.reopen();
+}
+
+/** The session ended by itself: what was the reader's is shown no longer. */
+function sessionEnded() {
+  own.forget();
+  mine.forget();
+  followReader();
+  socket.reopen();
+}
+
 theme.start(chart.restyle);
 chart.start(history.older);
 list.start(pick);
 views.start();
-keys.start();
+keys.start(signin.show);
 connection.start(() => (link.state === "out" ? signin.show() : socket.retry()));
-session.start((token) => socket.prolong(token));
-signin.start({ signedIn: () => socket.open(), signedOut: () => location.reload() });
+session.start((token) => socket.prolong(token), sessionEnded);
+signin.start({ signedIn, signedOut: () => location.reload() });
+ladder.start(
+  (price) => {
+    ticket.fillPrice(price);
+    views.show("trade");
+  },
+  () => soon(drawBook),
+);
+depth.start(() => soon(drawBook));
+ticket.start(() => soon(ticket.draw));
+mine.start();
+own.onChange(drawBook);
 startIntervals();
+startPictures();
 drawFoot();
 socket.subscribe("prices");
+for (const channel of own.CHANNELS) socket.subscribe(channel);
+followReader();
 socket.open();
 loadMarkets();
 setInterval(everySecond, 1000);

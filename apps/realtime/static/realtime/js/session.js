@@ -8,13 +8,18 @@ let access = null;
 let endsAt = 0;
 let timer = null;
 let onRenewed = () => {};
+let onEnded = () => {};
 
-/** Calls `renewed(token)` each time a token was replaced before its end. */
-export function start(renewed) {
+/** Calls `renewed(token)` each time a token was replaced before its end, `ended()` when there is no session any more. */
+export function start(renewed, ended = () => {}) {
   onRenewed = renewed;
+  onEnded = ended;
 }
 
 export const exists = () => recall("session") === "1";
+
+/** The name that was signed in with, to be shown. */
+export const name = () => recall("name") ?? "";
 
 /** An access token; null where nobody is signed in. Throws where the server cannot be asked. */
 export async function token() {
@@ -22,11 +27,19 @@ export async function token() {
   return exists() ? alone(renew) : null;
 }
 
+/** The access token is of no more use: the next one is asked for. */
+export function drop() {
+  access = null;
+}
+
 /** Signs in; returns the sentence to show, or an empty one. */
 export async function signIn(username, password) {
   try {
     const { ok, body } = await post("token", { username, password, cookie: true });
-    if (ok) keep(body);
+    if (ok) {
+      keep(body);
+      remember("name", username);
+    }
     return ok ? "" : (body.message ?? "The server refused the sign-in. Try again.");
   } catch (error) {
     return error.message;
@@ -47,6 +60,7 @@ async function renew() {
   if (ok) return keep(body);
   if (status !== 401 && status !== 403) throw new Error(body.message ?? "The sign-in could not be renewed.");
   forget();
+  onEnded();
   return null;
 }
 

@@ -11,17 +11,23 @@ export function start({ signedIn, signedOut }) {
     event.preventDefault();
     submit(signedIn);
   });
+  for (const button of document.querySelectorAll("[data-signin]")) button.addEventListener("click", show);
+  byId("signin-close").addEventListener("click", () => dialog.close());
   byId("signout").addEventListener("click", async () => {
     await session.signOut();
     signedOut();
   });
 }
 
-/** Follows the connection: asks where it needs a name, offers the way out where there is one. */
-export function follow(state) {
-  byId("signout").hidden = !session.exists();
-  if (state === "out") show();
-  else if (state === "live" && dialog.open) dialog.close();
+/** Offers the way out where somebody is signed in, else the way in. */
+export function follow(exists) {
+  const out = byId("signout");
+  out.hidden = !exists;
+  out.title = session.name() ? `Sign out ${session.name()}` : "Sign out";
+  const keys = byId("keys-link");
+  if (keys) keys.hidden = !exists;
+  byId("signin-open").hidden = exists;
+  document.body.dataset.reader = exists ? "known" : "";
 }
 
 export function show() {

@@ -11,12 +11,17 @@ const TOO_MANY = 4291;
 /** Close codes from 4500 on say that coming back unchanged is of no use. */
 const isFinal = (code) => code >= 4500 && code <= 4999;
 
+/** The reader's own channels, which need a token. */
+const isOwn = (channel) => channel.endsWith("@me");
+
 /**
  * Calls `onState({state, retryAt, reason})` with connecting | live | waiting | refused | out,
  * `onMessage(message)` for every message that carries data, `onGap()` when something may have been
- * missed: after a reconnect, a hole in a sequence, or a new epoch. `onSubscribed(channel)` follows
- * the server's word for it, `onError(data)` gets refusals. Where the server wants to know who reads,
- * `token()` promises an access token, or null where nobody is signed in: then the state is `out`.
+ * missed: after a reconnect, a hole in a sequence, or a new epoch. `onBegin(channel)` follows the
+ * server's word that a channel begins, or begins anew: its snapshot follows. `onError(data)` gets
+ * refusals. `token()` promises an access token, or null where nobody is signed in: where the server
+ * wants to know who reads, the state is then `out`; elsewhere only own channels wait for a token.
+ * `onTokenRefused()` says that the token is of no more use.
  */
 export class Socket {
   #socket = null;
@@ -28,10 +33,12 @@ export class Socket {
   #timers = new Map();
   #number = 0;
   #required = false;
+  #shown = false; // a token was sent on this connection
+  #known = false; // and taken
   #asked = new Map(); // id of a request → channel
 
-  constructor({ url, onState, onMessage, onGap, onSubscribed, onError, token }) {
-    Object.assign(this, { url, onState, onMessage, onGap, onSubscribed, onError, token, state: "connecting" });
+  constructor({ url, onState, onMessage, onGap, onBegin, onError, onTokenRefused, token }) {
+    Object.assign(this, { url, onState, onMessage, onGap, onBegin, onError, onTokenRefused, token, state: "connecting" });
     addEventListener("online", () => this.retry());
     document.addEventListener("visibilitychange", () => this.#wake());
   }
@@ -40,25 +47,38 @@ export class Socket {
   subscribe(channel) {
     if (this.#wanted.has(channel)) return;
     this.#wanted.add(channel);
-    if (this.state === "live") this.#send("subscribe", { channel });
+    if (this.#hears(channel)) this.#send("subscribe", { channel });
   }
 
   unsubscribe(channel) {
     if (!this.#wanted.delete(channel)) return;
     this.#sequences.delete(channel);
-    if (this.state === "live") this.#send("unsubscribe", { channel });
+    if (this.#hears(channel)) this.#send("unsubscribe", { channel });
+  }
+
+  /** Whether a channel may be asked for now. */
+  #hears(channel) {
+    return this.state === "live" && (this.#known || !isOwn(channel));
   }
 
   open() {
     this.#clearTimers();
     this.#sequences.clear();
     this.#asked.clear();
+    this.#shown = this.#known = false;
     this.#set({ state: "connecting" });
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(data);
     socket.onclose = ({ code, reason }) => socket === this.#socket && this.#closed(code, reason);
     this.#after("greeting", GREETING_MS, () => this.#drop("The server did not greet."));
+  }
+
+  /** Begins anew, as whoever reads now. */
+  reopen() {
+    const former = this.#socket;
+    this.open();
+    former?.close();
   }
 
   /** Tries again at once, where a pause is being kept. */
@@ -81,26 +101,43 @@ export class Socket {
   greeted({ data }) {
     this.#clear("greeting");
     this.#required = Boolean(data.required);
-    if (this.#required) this.#authenticate();
-    else this.admitted();
+    if (!this.#required) this.admitted(); // what is public need not wait for who reads
+    this.identify();
   }
 
-  async #authenticate() {
+  /** Tells the server who reads, where somebody is signed in. */
+  async identify() {
     const socket = this.#socket;
     try {
       const token = await this.token();
-      if (socket !== this.#socket) return;
-      if (!token) return this.leave();
-      this.#after("greeting", GREETING_MS, () => this.#drop("The server did not answer the sign-in."));
-      this.#send("authenticate", { token });
+      if (socket !== this.#socket || this.#known) return;
+      if (token) this.#show(token);
+      else if (this.#required) this.leave();
     } catch (error) {
-      if (socket === this.#socket) this.#drop(error.message);
+      if (socket !== this.#socket) return;
+      if (this.#required) this.#drop(error.message);
+      else this.#after("identify", FIRST_PAUSE_MS * 10, () => this.identify());
     }
+  }
+
+  #show(token) {
+    this.#shown = true;
+    this.#after("greeting", GREETING_MS, () => this.#drop("The server did not answer the sign-in."));
+    this.#send("authenticate", { token });
   }
 
   /** Prolongs the connection with a newer token. */
   prolong(token) {
-    if (this.#required && this.state === "live") this.#send("refresh", { token });
+    if (this.#known && this.state === "live") this.#send("refresh", { token });
+  }
+
+  /** The server knows who reads: own channels begin. */
+  recognised() {
+    this.#clear("greeting");
+    if (this.#known) return;
+    this.#known = true;
+    if (this.state !== "live") return this.admitted();
+    for (const channel of this.#wanted) if (isOwn(channel)) this.#send("subscribe", { channel });
   }
 
   /** Ends the connection because nobody is signed in; `open()` begins anew. */
@@ -117,7 +154,7 @@ export class Socket {
     this.#clear("greeting");
     this.#set({ state: "live" });
     this.#after("steady", PONG_MS, () => (this.#attempt = 0));
-    for (const channel of this.#wanted) this.#send("subscribe", { channel });
+    for (const channel of this.#wanted) if (this.#hears(channel)) this.#send("subscribe", { channel });
     this.#ping();
     if (++this.#lives > 1 || this.#attempt > 0) this.onGap();
   }
@@ -133,19 +170,20 @@ export class Socket {
     this.#asked.delete(replyTo);
     if (!channel || !data.retryAfter) return this.onError(data);
     this.#after(`again ${channel}`, data.retryAfter * 1000, () => {
-      if (this.#wanted.has(channel)) this.#send("subscribe", { channel });
+      if (this.#wanted.has(channel) && this.#hears(channel)) this.#send("subscribe", { channel });
     });
   }
 
   begun({ replyTo, data }) {
     this.#asked.delete(replyTo);
-    this.onSubscribed(data.channel);
+    this.onBegin(data.channel);
   }
 
   /** The server could not continue a channel: what follows is a snapshot of it. */
   restarted({ channel, epoch, seq }) {
     this.#epoch = epoch ?? this.#epoch;
     this.#sequences.set(channel, seq);
+    this.onBegin(channel);
     this.onGap();
   }
 
@@ -195,8 +233,9 @@ export class Socket {
   #closed(code, reason) {
     this.#socket = null;
     this.#clearTimers();
-    if (isFinal(code) && this.#required) return this.leave();
-    if (isFinal(code)) return this.#set({ state: "refused", reason: reason || `The server refused (${code}).` });
+    if (isFinal(code) && this.#shown) this.onTokenRefused();
+    else if (isFinal(code) && this.#required) return this.leave();
+    else if (isFinal(code)) return this.#set({ state: "refused", reason: reason || `The server refused (${code}).` });
     const pause = code === TOO_MANY ? TOO_MANY_PAUSE_MS : Math.min(FIRST_PAUSE_MS * 2 ** this.#attempt, LONGEST_PAUSE_MS);
     this.#attempt += 1;
     const wait = pause * (0.5 + Math.random() / 2); // all pages at once would be a wave
@@ -233,7 +272,7 @@ const HANDLERS = {
   pong: (socket) => socket.ponged(),
   error: (socket, message) => socket.refused(message),
   auth_failed: (socket, message) => socket.onError(message.data ?? {}),
-  auth_success: (socket) => socket.admitted(),
+  auth_success: (socket) => socket.recognised(),
   subscribed: (socket, message) => socket.begun(message),
   unsubscribed: nothing,
 };

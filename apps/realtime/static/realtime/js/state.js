@@ -33,6 +33,15 @@ export function takeMarkets(info) {
       label: entry.label ?? market.label,
       pricePlaces: placesOf(filters.PRICE_FILTER?.tickSize ?? "0.00000001"),
       quantityPlaces: placesOf(filters.LOT_SIZE?.stepSize ?? "0.00000001"),
+      tick: filters.PRICE_FILTER?.tickSize ?? "0.00000001",
+      step: filters.LOT_SIZE?.stepSize ?? "0.00000001",
+      maxQuantity: filters.LOT_SIZE?.maxQty ?? null,
+      maxMarketQuantity: filters.MARKET_LOT_SIZE?.maxQty ?? null,
+      minNotional: filters.NOTIONAL?.minNotional ?? null,
+      baseDecimals: entry.baseAssetPrecision ?? 8,
+      quoteDecimals: entry.quoteAssetPrecision ?? 8,
+      collarBps: entry.collarBps ?? null,
+      takesOrders: entry.isSpotTradingAllowed !== false,
     });
   }
 }
