@@ -17,7 +17,7 @@ from redis.client import PubSub
 
 from apps.realtime import measures
 from apps.realtime.sequencer import FIELDS, KEEPALIVE, OPTIONS, Published
-from moonx.core import logs, valkey
+from moonx.core import logs, topics, valkey
 from moonx.core.locks import Lock
 
 log = logs.get("moonx.bus")
@@ -32,6 +32,8 @@ BUS_LOCK_KEY = 1  # beside the relay's own lock, whose key is 0
 COLLECTED = {"portfolio": "portfolio.updates", "sync": "sync.events"}
 RENAMED = {"system.alert": "system.alerts", "user.activity": "user.activities"}
 PRICES = "price.updates"
+# A trade has an event for all and one for each of its owners: who counts trades must not get three.
+TRADE, OWN_TRADE = "trade.executed", "trade.executed.own"
 
 OPEN = """
 INSERT INTO core_cursor (name, position, updated_at)
@@ -64,8 +66,10 @@ class Pause:
         self.next_s = FIRST_PAUSE_S
 
 
-def routing_key(name: str) -> str:
-    """The key under which an event of this name is published."""
+def routing_key(name: str, *, is_own: bool = False) -> str:
+    """The key under which an event of this name is published; `is_own`: it is for one user only."""
+    if is_own and name == TRADE:
+        return OWN_TRADE
     return RENAMED.get(name) or COLLECTED.get(name.partition(".")[0]) or name
 
 
@@ -118,7 +122,8 @@ def copy_batch(reader: "psycopg.Connection[Any]", producer: Producer) -> int:
     with reader.cursor(row_factory=args_row(Published)) as cursor:
         events = cursor.execute(READ).fetchall()
     for event in events:
-        key = routing_key(event.name)
+        is_own = any(topics.owner_of(topic) is not None for topic in event.topics)
+        key = routing_key(event.name, is_own=is_own)
         _publish(producer, key=key, name=event.name, message_id=event.id, body=_body(event))
     if events:
         reader.execute(ADVANCE, [events[-1].position])

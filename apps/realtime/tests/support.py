@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -18,7 +19,13 @@ from apps.realtime.publisher import Publisher
 from apps.realtime.relay import Relay
 from apps.realtime.sequencer import Published, Sequencer
 from moonx.core import logs, outbox, valkey
-from moonx.core.events import TradeExecuted
+from moonx.core.events import (
+    BalanceCredited,
+    Event,
+    OrderFilled,
+    OwnTradeExecuted,
+    TradeExecuted,
+)
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -37,6 +44,59 @@ def fact(number: int, *, symbol: str = "XRPETH") -> TradeExecuted:
         source="matched",
         time=NOON,
     )
+
+
+def own_facts(user_id: int) -> list[Event]:
+    """One fact of each kind that is the user's own; each names the user in `userId`."""
+    pair = {"symbol": "XRPETH", "base_asset": "XRP", "quote_asset": "ETH", "fee_asset": "ETH"}
+    order = OrderFilled(
+        user_id=user_id,
+        order_id=7,
+        client_order_id="mine",
+        side="BUY",
+        type="LIMIT",
+        time_in_force="GTC",
+        status="FILLED",
+        price=Decimal("0.002"),
+        stop_price=None,
+        quantity=Decimal(10),
+        quote_order_quantity=None,
+        filled_quantity=Decimal(10),
+        prevented_quantity=Decimal(0),
+        filled_quote=Decimal("0.02"),
+        fee=Decimal("0.00002"),
+        self_trade="EXPIRE_MAKER",
+        expires_at=None,
+        reason="",
+        created_at=NOON,
+        updated_at=NOON,
+        **pair,
+    )
+    fill = OwnTradeExecuted(
+        user_id=user_id,
+        trade_id=3,
+        order_id=7,
+        side="SELL",
+        is_maker=False,
+        price=Decimal("0.002"),
+        quantity=Decimal(10),
+        quote_quantity=Decimal("0.02"),
+        fee=Decimal("0.00002"),
+        time=NOON,
+        **pair,
+    )
+    balance = BalanceCredited(
+        user_id=user_id,
+        asset="XRP",
+        amount=Decimal(10),
+        balance=Decimal(10),
+        held=Decimal(0),
+        available=Decimal(10),
+        order_id=7,
+        reason="",
+        time=NOON,
+    )
+    return [order, fill, balance]
 
 
 def emit(*numbers: int, symbol: str = "XRPETH", correlation: str = "") -> None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from kombu import Connection, Queue
 
 from apps.realtime import bus
-from apps.realtime.tests.support import NOON, drain, emit, working_relay
+from apps.realtime.tests.support import NOON, drain, emit, fact, own_facts, working_relay
 from moonx.core import outbox, push, valkey
 from moonx.core.events import SystemAlert
 from moonx.core.push import State
@@ -87,6 +87,22 @@ def test_other_services_get_every_event_in_order_under_its_name() -> None:
     assert [message_id for _, message_id, _ in messages] == [
         str(body["id"]) for _, _, body in messages
     ]
+
+
+def test_who_counts_trades_gets_none_of_their_owners_events() -> None:
+    trades, owners = bound("counter", "trade.executed"), bound("statements", "trade.executed.own")
+    with working_relay() as relay, bus._reader(settings.ENV.direct_dsn()) as reader:
+        drain(relay)
+        reader.execute(bus.OPEN)
+        with transaction.atomic():
+            outbox.emit(*own_facts(42), fact(1))
+        drain(relay)
+        with bus._producer(os.environ["BROKER_URL"]) as producer:
+            assert bus.copy_batch(reader, producer) == 4
+    ((_, _, public),) = consume(trades, count=1)
+    ((_, _, own),) = consume(owners, count=1)
+    assert (public["event"], public["data"]["id"]) == ("trade.executed", 1)
+    assert (own["event"], own["data"]["userId"]) == ("trade.executed", 42)
 
 
 def test_alerts_and_prices_travel_under_the_keys_other_services_know(

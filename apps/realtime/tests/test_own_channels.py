@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,11 +13,10 @@ from apps.realtime import auth, hub
 from apps.realtime.hub import NotYours
 from apps.realtime.protocol import Code
 from apps.realtime.tests.sockets import Socket, connected
-from apps.realtime.tests.support import NOON, AuthService, drain, working_relay
+from apps.realtime.tests.support import AuthService, drain, own_facts, working_relay
 from apps.realtime.tests.test_hub import Ear, eventually
 from apps.realtime.threads import in_thread
 from moonx.core import logs, outbox, tokens, topics
-from moonx.core.events import BalanceCredited, Event, OrderFilled, OwnTradeExecuted
 from moonx.core.topics import Route, UnknownTopic
 
 pytestmark = pytest.mark.usefixtures("gateway")
@@ -26,63 +24,10 @@ pytestmark = pytest.mark.usefixtures("gateway")
 OWN = ["orders@me", "trades@me", "balances@me", "orders", "trades"]
 
 
-def facts(user_id: int) -> list[Event]:
-    """One fact of each kind that is the user's own; each names the user in `userId`."""
-    pair = {"symbol": "XRPETH", "base_asset": "XRP", "quote_asset": "ETH", "fee_asset": "ETH"}
-    order = OrderFilled(
-        user_id=user_id,
-        order_id=7,
-        client_order_id="mine",
-        side="BUY",
-        type="LIMIT",
-        time_in_force="GTC",
-        status="FILLED",
-        price=Decimal("0.002"),
-        stop_price=None,
-        quantity=Decimal(10),
-        quote_order_quantity=None,
-        filled_quantity=Decimal(10),
-        prevented_quantity=Decimal(0),
-        filled_quote=Decimal("0.02"),
-        fee=Decimal("0.00002"),
-        self_trade="EXPIRE_MAKER",
-        expires_at=None,
-        reason="",
-        created_at=NOON,
-        updated_at=NOON,
-        **pair,
-    )
-    fill = OwnTradeExecuted(
-        user_id=user_id,
-        trade_id=3,
-        order_id=7,
-        side="SELL",
-        is_maker=False,
-        price=Decimal("0.002"),
-        quantity=Decimal(10),
-        quote_quantity=Decimal("0.02"),
-        fee=Decimal("0.00002"),
-        time=NOON,
-        **pair,
-    )
-    balance = BalanceCredited(
-        user_id=user_id,
-        asset="XRP",
-        amount=Decimal(10),
-        balance=Decimal(10),
-        held=Decimal(0),
-        available=Decimal(10),
-        order_id=7,
-        reason="",
-        time=NOON,
-    )
-    return [order, fill, balance]
-
-
 def happen(*user_ids: int, correlation: str = "") -> None:
     """Each user's facts, committed and published."""
     with logs.correlated(correlation), transaction.atomic():
-        outbox.emit_all(fact for user_id in user_ids for fact in facts(user_id))
+        outbox.emit_all(fact for user_id in user_ids for fact in own_facts(user_id))
     with working_relay() as relay:
         drain(relay)
 
