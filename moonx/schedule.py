@@ -112,6 +112,12 @@ SCHEDULE: tuple[Entry, ...] = (
     ),
     Entry(task="exchange.sweep_matching", when=Every(1), queue="matching"),
     Entry(task="exchange.expire_orders", when=Every(10), queue="expiry"),
+    Entry(task="exchange.reconcile", when=Every(60), queue="expiry"),
+    Entry(
+        task="exchange.reconcile_all",
+        when=At(minute="20", hour="0", period=timedelta(days=1)),
+        queue="expiry",
+    ),
     # In another worker than the exchange's, so that a dead one is noticed.
     Entry(task="realtime.check_heartbeats", when=Every(30), queue="stats"),
     Entry(

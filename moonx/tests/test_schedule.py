@@ -22,6 +22,10 @@ TABLE = {
     "exchange.close_candles_1d": ("at 0 0 * * * UTC", "candles"),
     "exchange.close_candles_1w": ("at 0 0 * * 1 UTC", "candles"),
     "exchange.close_candles_1M": ("at 0 0 1 * * UTC", "candles"),
+    "exchange.sweep_matching": ("every 1 s", "matching"),
+    "exchange.expire_orders": ("every 10 s", "expiry"),
+    "exchange.reconcile": ("every 60 s", "expiry"),
+    "exchange.reconcile_all": ("at 20 0 * * * UTC", "expiry"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
     "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
 }

@@ -1,9 +1,9 @@
 """Invariants: what holds at every instant, whatever died in between, each under its name."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -33,11 +33,11 @@ class Scope:
     sealed: int = 0
     seal: int = 0
     floor: int = 0
-    seals: Sequence[int] = ()
-    accounts: Sequence[int] = ()
-    orders: Sequence[int] = ()
-    markets: Sequence[int] = ()
-    starts: Sequence[int] = ()
+    seals: list[int] = field(default_factory=list)
+    accounts: list[int] = field(default_factory=list)
+    orders: list[int] = field(default_factory=list)
+    markets: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
 
     @property
     def values(self) -> dict[str, Any]:

@@ -308,15 +308,15 @@ WHERE {new_journals} AND j.kind = 'trade' AND t.id IS NULL
 
 JOURNALS_PAY_WHAT_WAS_TRADED = """
 WITH journals AS (
-  SELECT j.id, t.market_id, t.seq, m.base_id, m.quote_id
+  SELECT j.id AS journal, t.market_id AS market, t.seq, m.base_id, m.quote_id
   FROM exchange_journal j {trade_of}
   WHERE {new_journals} AND j.kind = 'trade' AND t.id IS NOT NULL
 ), wanted AS (
-  SELECT j.id, j.market_id, v.account, v.asset, sum(v.amount) AS amount
+  SELECT j.journal, j.market, v.account, v.asset, sum(v.amount) AS amount
   FROM journals j
-  JOIN exchange_fill f ON f.market_id = j.market_id AND f.seq = j.seq
+  JOIN exchange_fill f ON f.market_id = j.market AND f.seq = j.seq
   JOIN exchange_order o ON o.id = f.order_id
-  LEFT JOIN exchange_account fees ON fees.house = 'fees' AND fees.market_id = j.market_id
+  LEFT JOIN exchange_account fees ON fees.house = 'fees' AND fees.market_id = j.market
     AND fees.asset_id = j.quote_id AND fees.owner_id IS NULL
   CROSS JOIN LATERAL (VALUES
     (o.base_account_id, j.base_id, CASE f.side WHEN 'BUY' THEN f.quantity ELSE -f.quantity END),
@@ -324,14 +324,14 @@ WITH journals AS (
       CASE f.side WHEN 'BUY' THEN -f.quote_quantity ELSE f.quote_quantity END - f.fee),
     (fees.id, j.quote_id, f.fee)
   ) AS v(account, asset, amount)
-  GROUP BY j.id, j.market_id, v.account, v.asset HAVING sum(v.amount) <> 0
+  GROUP BY j.journal, j.market, v.account, v.asset HAVING sum(v.amount) <> 0
 ), paid AS (
-  SELECT j.id, j.market_id, e.account_id AS account, e.asset_id AS asset, e.amount
-  FROM journals j JOIN exchange_entry e ON e.journal_id = j.id
+  SELECT j.journal, j.market, e.account_id AS account, e.asset_id AS asset, e.amount
+  FROM journals j JOIN exchange_entry e ON e.journal_id = j.journal
 )
-SELECT format('journal %%s pays account %%s %%s instead of %%s', id, account,
-    coalesce(paid.amount, 0), coalesce(wanted.amount, 0)), a.owner_id, market_id
-FROM wanted FULL JOIN paid USING (id, market_id, account, asset)
+SELECT format('journal %%s pays account %%s %%s instead of %%s', journal, account,
+    coalesce(paid.amount, 0), coalesce(wanted.amount, 0)), a.owner_id, market
+FROM wanted FULL JOIN paid USING (journal, market, account, asset)
 LEFT JOIN exchange_account a ON a.id = account
 WHERE wanted.amount IS DISTINCT FROM paid.amount
 """
