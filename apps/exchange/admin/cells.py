@@ -43,6 +43,16 @@ def at(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, Any]
     return cell
 
 
+def word(name: str, *, title: str = "") -> Callable[[Any, Any], str]:
+    """The method of an admin that shows a choice of its row as the API spells it."""
+
+    @column(description=title or name.replace("_", " "), ordering=name)
+    def cell(_admin: Any, row: Any) -> str:
+        return str(getattr(row, name)) or NOTHING
+
+    return cell
+
+
 def account_link(account: Account) -> str:
     """An account, by whose it is and of what."""
     return link(account, "exchange_account_change", account.pk)

@@ -63,24 +63,20 @@ class OwnedFilter(admin.SimpleListFilter):
 class AccountAdmin(TablesMixin, SteppedSearch, ReadOnlyAdmin):
     """What each owner has of each asset, and how much of it open orders hold."""
 
-    list_display = ("name", "asset", "balance_", "held_", "available", "market")
+    list_display = ("id", "name", "asset", "balance_", "held_", "available", "market")
     list_filter = (OwnedFilter, ("asset", AutocompleteSelectFilter))
     list_filter_submit = True
     list_select_related = ("owner", "asset", "market")
     search_fields = ("owner__username", "pk")
     search_help_text = "An owner's name, or an account's number, in full."
     ordering = ("id",)
-    fields = (("user", "house", "asset", "market"), ("standing", "held_", "available"))
-    readonly_fields = ("user", "standing")
+    fields = (("name", "asset"), ("standing", "market"), ("held_", "available"))
+    readonly_fields = ("standing",)
 
     @column(description="owner")
     def name(self, account: Account) -> str:
-        return account.owner.username if account.owner else f"house: {account.house}"
-
-    @column(description="owner")
-    def user(self, account: Account) -> str:
         if account.owner is None:
-            return NOTHING
+            return f"house: {account.house}"
         return link(account.owner, "auth_user_change", account.owner_id)
 
     @column(description="balance")
@@ -112,7 +108,7 @@ class JournalAdmin(TablesMixin, SteppedSearch, ReadOnlyAdmin):
     search_fields = ("pk", "source")
     search_help_text = "A journal's number, or its source such as ETHUSDC:17, in full."
     ordering = ("-id",)
-    fields = (("kind", "about", "epoch"), "reason", ("at_", "correlation_id"))
+    fields = (("kind_", "about"), ("epoch", "reason"), ("at_", "correlation_id"))
     readonly_fields = ("about",)
 
     at_ = at("created_at", title="written")

@@ -146,7 +146,7 @@ class MarketAdmin(TablesMixin, ModelAdmin):
         ),
     )
     fieldsets = (
-        (None, {"fields": (("symbol", "base", "quote"), ("state", "since", "why"), "label")}),
+        (None, {"fields": (("base", "quote"), ("state", "since"), "why", "label")}),
         *add_fieldsets[1:],
         ("Record", {"fields": ("recorded_until",)}),
     )
@@ -155,7 +155,7 @@ class MarketAdmin(TablesMixin, ModelAdmin):
     since = at("halted_at", title="stopped since")
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Market | None = None) -> Any:
-        return ("symbol", "base", "quote", "state", "since", "why") if obj else ()
+        return ("base", "quote", "state", "since", "why") if obj else ()
 
     def save_model(self, _request: HttpRequest, obj: Market, _form: Any, _change: bool) -> None:
         markets.save(obj, now=clock.db_now())

@@ -22,6 +22,7 @@ from apps.exchange.admin.cells import (
     moment,
     plain,
     trade_links,
+    word,
 )
 from apps.exchange.models import OPEN, Fill, Order, OrderStatus, Reason, Stage
 from apps.exchange.orders import UnknownOrder
@@ -92,8 +93,8 @@ class OrderAdmin(TablesMixin, SteppedSearch, ReadOnlyAdmin):
     """Every order, newest first."""
 
     list_display = (
-        *("id", "market", "owner", "side_", "type", "price_", "quantity_", "filled"),
-        *("status_", "reason", "created"),
+        *("id", "market", "owner", "side_", "type_", "price_", "quantity_", "filled"),
+        *("status_", "reason_", "created"),
     )
     list_filter = (
         OpenFilter,
@@ -112,14 +113,16 @@ class OrderAdmin(TablesMixin, SteppedSearch, ReadOnlyAdmin):
     actions_detail = ("cancel", "expire")
     readonly_fields = ("trader", "base", "quote")
     fieldsets = (
-        (None, {"fields": (("market", "trader"), ("status_", "reason", "stage"))}),
+        (None, {"fields": (("market", "trader"), ("status_", "reason_"))}),
         (
             "What was asked for",
             {
                 "fields": (
-                    ("side_", "type", "time_in_force", "self_trade"),
-                    ("price_", "quantity_", "stop_price_", "quote_order_quantity_"),
-                    ("client_order_id", "ends"),
+                    ("side_", "type_"),
+                    ("price_", "quantity_"),
+                    ("stop_price_", "quote_order_quantity_"),
+                    ("lasts", "ends"),
+                    ("self_trade_", "client_order_id"),
                 )
             },
         ),
@@ -127,13 +130,15 @@ class OrderAdmin(TablesMixin, SteppedSearch, ReadOnlyAdmin):
             "What became of it",
             {
                 "fields": (
-                    ("filled", "filled_quote_", "taken_quote_", "prevented_quantity_"),
-                    ("fee_", "maker_fee_bps", "taker_fee_bps"),
-                    ("hold_", "held_", "base", "quote"),
+                    ("filled", "filled_quote_"),
+                    ("prevented_quantity_", "taken_quote_"),
+                    ("fee_", "rates"),
+                    ("hold_", "held_"),
+                    ("base", "quote"),
                 )
             },
         ),
-        ("When", {"fields": (("created", "working", "updated"), ("correlation_id", "priority"))}),
+        ("When", {"fields": (("created", "updated"), ("working", "correlation_id"))}),
     )
 
     price_, stop_price_ = amount("price"), amount("stop_price")
@@ -155,6 +160,13 @@ class OrderAdmin(TablesMixin, SteppedSearch, ReadOnlyAdmin):
     @column(description="status", label=STATUSES)
     def status_(self, order: Order) -> str:
         return order.status
+
+    type_, lasts = word("type"), word("time_in_force", title="time in force")
+    reason_, self_trade_ = word("reason"), word("self_trade")
+
+    @column(description="maker and taker fee")
+    def rates(self, order: Order) -> str:
+        return f"{plain(order.maker_fee_bps)} and {plain(order.taker_fee_bps)} bps"
 
     @column(description="owner")
     def trader(self, order: Order) -> str:

@@ -243,9 +243,11 @@ class ApiKeyAdmin(SteppedSearch, ReadOnlyAdmin):
     search_help_text = "A whole key, or an owner's name."
     actions_detail = ("revoke",)
     fields = (
-        ("label", "user", "begins"),
-        ("state", "may_trade", "networks"),
-        ("made", "used", "revoked"),
+        ("label", "user"),
+        ("begins", "state"),
+        ("may_trade", "networks"),
+        ("made", "used"),
+        "revoked",
     )
     readonly_fields = ("user", "networks")
 

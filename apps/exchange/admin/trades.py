@@ -26,7 +26,8 @@ class TradeAdmin(TablesMixin, ReadOnlyAdmin):
     fields = (
         ("market", "seq"),
         ("first_id", "last_id"),
-        ("side", "price_", "quantity_", "quote_quantity_"),
+        ("side", "price_"),
+        ("quantity_", "quote_quantity_"),
         ("executed_at", "source"),
     )
 

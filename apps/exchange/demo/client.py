@@ -64,10 +64,8 @@ class Client:
         self._session.close()
 
     def place(self, **params: Any) -> dict[str, Any]:
-        """POST order; the answer of type RESULT."""
-        answer: dict[str, Any] = self._send(
-            "POST", "order", {**params, "newOrderRespType": "RESULT"}
-        )
+        """POST order; the answer of type FULL, with its fills."""
+        answer: dict[str, Any] = self._send("POST", "order", {**params, "newOrderRespType": "FULL"})
         return answer
 
     def cancel(self, symbol: str, order_id: int) -> None:

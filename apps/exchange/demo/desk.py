@@ -45,6 +45,16 @@ class Desk:
         for row in rows:
             self.note(trader, row)
 
+    def placed(self, trader: str, row: Mapping[str, Any]) -> None:
+        """An order was placed: what stood before its worst fill is not there any more."""
+        prices = [Decimal(fill["price"]) for fill in row.get("fills", ())]
+        is_buy = Side(row["side"]) is Side.BUY
+        for order in list(self.resting.values()) if prices else ():
+            is_other = (order.side is Side.SELL) is is_buy
+            if is_other and (order.price < max(prices) if is_buy else order.price > min(prices)):
+                self.forget(order.order_id)
+        self.note(trader, row)
+
     def note(self, trader: str, row: Mapping[str, Any]) -> None:
         """An order as the API tells of it; remembered while it is open."""
         if row["status"] not in OPEN:

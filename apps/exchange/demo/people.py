@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from apps.exchange import keys, ledger
 from apps.exchange.demo import markets
 from apps.exchange.keys import SealBroken
-from moonx.core import logs
+from moonx.core import logs, money
 
 log = logs.get("moonx.demo")
 
@@ -54,7 +54,8 @@ def fund(user_id: int, name: str, funds: Mapping[str, Decimal], *, source: str) 
     for symbol, amount in funds.items():
         asset = markets.asset(symbol)
         if ledger.fund(user_id, asset, amount, source=f"{source}/{name}/{symbol}"):
-            log.info("demo funds given", user=name, asset=symbol, amount=amount, source=source)
+            given = money.plain(amount)
+            log.info("demo funds given", user=name, asset=symbol, amount=given, source=source)
 
 
 def refill(trader: Trader, symbol: str, *, now: datetime) -> None:

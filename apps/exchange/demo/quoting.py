@@ -24,14 +24,14 @@ TOO_FAR = 10_000
 MOST_A_LEVEL = 2
 MOST_OPEN = 50
 LEAST_LEVELS = 3  # below which a side is left alone by takers
-TAKE_CHANCE = 0.25
+TAKE_CHANCE = 0.15
 IOC_SHARE, BY_AMOUNT_SHARE, GTD_SHARE = 0.25, 0.2, 0.25
 GTD_S = (30, 300)
 LEVEL_VALUE = (
     400,
     1_200,
 )  # of a maker's order nearest the price, in quote; farther ones are larger
-TAKE_VALUE = (60, 1_500)
+TAKE_VALUE = (40, 1_500)
 LOW_SHARE = Decimal("0.1")  # of its first funds: below, a trader is refilled
 RESERVE = Decimal("1.01")  # a buy holds its fee too
 

@@ -168,7 +168,7 @@ class Floor:
             self._refused(desk, intent.trader, error)
         else:
             self.done["placed"] += 1
-            desk.note(intent.trader, answer)
+            desk.placed(intent.trader, answer)
 
     def _refused(self, desk: Desk, trader: str, error: Refused) -> None:
         """What can happen to any client; what cannot, ends the turn and starts over."""

@@ -8,8 +8,8 @@ from moonx.core import money
 from moonx.core.money import EXACT
 
 PARTS = 1_000_000  # a step is so many millionths of the price
-SPREAD_PPM = 150  # the standard deviation of one second's step
-PULL = 0.0002  # of the distance from home is walked back each second
+SPREAD_PPM = 60  # the standard deviation of one second's step
+PULL = 0.00005  # of the distance from home is walked back each second
 LONGEST_STEP_S = 60.0  # after a pause the price goes on, it does not jump
 FARTHEST_PPM = 150_000
 

@@ -240,6 +240,6 @@ def test_an_order_is_spelled_without_what_it_has_not() -> None:
 
 
 def test_the_traders_can_pay_for_their_ladders_many_times_over() -> None:
-    ladder = sum(Decimal(1_200) * (2 + level) / 2 for level in range(len(quoting.LEVELS)))
+    ladder = sum(Decimal(3_000) * (2 + level) / 2 for level in range(len(quoting.LEVELS)))
     for name in MAKERS:
         assert FUNDS[name]["USDC"] > 50 * ladder

@@ -159,13 +159,14 @@ def test_an_order_leads_to_its_trades_journals_entries_accounts_and_events(
     trade, journal = Trade.objects.get(), Journal.objects.get(kind="trade")
     shown = body(staff, page(taker))
     accepted = event("order.accepted", correlation_id="taker-chain")
-    for row in (trade, journal, taker.base_account, taker.quote_account):
-        assert page(row) in shown
+    accounts = (taker.base_account, taker.quote_account)
+    for address in map(page, (trade, journal, *accounts)):
+        assert address in shown
     assert reverse("admin:core_publishedevent_change", args=[accepted.pk]) in shown
     assert "order.filled" in shown
     assert "3.000000000000000000" not in shown, "amounts have no needless zeros"
-    for row in (maker, taker, journal):
-        assert page(row) in body(staff, page(trade))
+    for address in map(page, (maker, taker, journal)):
+        assert address in body(staff, page(trade))
     shown = body(staff, page(journal))
     assert page(trade) in shown
     for account in Account.objects.filter(entries__journal=journal):
@@ -473,7 +474,7 @@ def test_who_may_only_look_freezes_nobody(reader: Client, market: Market) -> Non
 
 def test_a_fee_tier_is_given_on_the_users_page(staff: Client) -> None:
     user = User.objects.create_user("alice")
-    tier = FeeTier.objects.create(name="vip", maker_fee_bps=1, taker_fee_bps=2)
+    tier = FeeTier.objects.create(name="vip", maker_fee_bps=Decimal(1), taker_fee_bps=Decimal(2))
     form = {
         "username": "alice",
         "is_active": "on",
