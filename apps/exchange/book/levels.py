@@ -16,7 +16,7 @@ SHOWN = 50  # levels of each side that subscribers see
 
 CHANGED = """
 INSERT INTO exchange_bookversion AS b (market_id, version, changed_at)
-VALUES (%s, 1, clock_timestamp())
+SELECT id, 1, clock_timestamp() FROM unnest(%s::bigint[]) AS id ORDER BY id
 ON CONFLICT (market_id) DO UPDATE SET version = b.version + 1, changed_at = clock_timestamp()
 """
 
@@ -55,10 +55,10 @@ class Depth:
     asks: list[Level]
 
 
-def changed(market: Market) -> None:
-    """Notes that the market's book changed; the caller holds the market."""
+def changed(*markets: Market) -> None:
+    """Notes that the books of the markets changed; the caller holds the markets."""
     with connection.cursor() as cursor:
-        cursor.execute(CHANGED, [market.pk])
+        cursor.execute(CHANGED, [[market.pk for market in markets]])
 
 
 def depth(market: Market, limit: int) -> Depth:

@@ -7,7 +7,8 @@ arrives; should it die meanwhile, the sweep finds that subscribers lack it.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.db import connection
 from redis import RedisError
@@ -27,20 +28,12 @@ AT_ONCE = 100  # markets read in one statement
 StoreErrors = (RedisError, OSError)
 
 
-def push(market: Market) -> None:
-    """Shows subscribers the market's book as it stands now, or within a tenth of a second.
+def push(*markets: Market) -> None:
+    """Shows subscribers the markets' books as they stand now, or within a tenth of a second.
 
     Never fails for want of the push server: the sweep repeats what did not arrive.
     """
-    if later.awaits(market):  # it will read what stands then
-        return
-    wait_s = _pass_gate(market)
-    if wait_s is None:
-        return
-    if wait_s:
-        later.add(market, after_s=wait_s)
-    else:
-        _send([market])
+    later.add(_push([market for market in markets if not later.awaits(market)]))
 
 
 def push_missed() -> int:
@@ -52,8 +45,9 @@ def push_missed() -> int:
     ]
     if not behind:
         return 0
-    markets = Market.objects.filter(symbol__in=behind)
-    return _send([market for market in markets if _pass_gate(market) == 0])
+    markets = list(Market.objects.filter(symbol__in=behind))
+    waits_s = _pass_gates(markets)
+    return _send([market for market in markets if waits_s.get(market.pk) == 0])
 
 
 def topic_of(symbol: str) -> str:
@@ -61,18 +55,35 @@ def topic_of(symbol: str) -> str:
     return f"book:{symbol}"
 
 
-def _pass_gate(market: Market) -> float | None:
-    """0 where this push may happen now, else how many seconds to wait; None where none can."""
-    gate = valkey.key(f"gate:{topic_of(market.symbol)}")
+def _push(markets: Sequence[Market]) -> "list[Waiting]":
+    """Sends the books that may be sent now; returns those whose gate is closed."""
+    waits_s = _pass_gates(markets) if markets else {}
+    _send([market for market in markets if waits_s.get(market.pk) == 0])
+    return [
+        Waiting(market, wait_s) for market in markets if (wait_s := waits_s.get(market.pk, 0)) > 0
+    ]
+
+
+def _pass_gates(markets: Sequence[Market]) -> dict[int, float]:
+    """By market 0 where its push may happen now, else how many seconds to wait.
+
+    Empty where the push server does not answer: none can happen.
+    """
+    gates = [valkey.key(f"gate:{topic_of(market.symbol)}") for market in markets]
     try:
-        with valkey.client().pipeline(transaction=True) as pipe:
-            pipe.set(gate, b"1", nx=True, px=GATE_MS)
-            pipe.pttl(gate)
-            passed, left_ms = pipe.execute()
+        with valkey.client().pipeline(transaction=False) as pipe:
+            for gate in gates:
+                pipe.set(gate, b"1", nx=True, px=GATE_MS)
+                pipe.pttl(gate)
+            replies = pipe.execute()
     except StoreErrors as error:
-        log.warning("book not pushed, the sweep will", error=type(error).__name__)
-        return None
-    return 0 if passed else max(int(left_ms), 1) / 1000
+        log.warning("books not pushed, the sweep will", error=type(error).__name__)
+        return {}
+    passed, left_ms = replies[::2], replies[1::2]
+    return {
+        market.pk: 0 if may else max(int(ms), 1) / 1000
+        for market, may, ms in zip(markets, passed, left_ms, strict=True)
+    }
 
 
 def _send(markets: Sequence[Market]) -> int:
@@ -96,11 +107,27 @@ def _state(market: Market, book: Depth) -> State:
     )
 
 
-def _is_shown(market: Market) -> bool:
-    """Whether subscribers have the newest version."""
-    pushed = pushes.pushed_versions([topic_of(market.symbol)])
-    newest = BookVersion.objects.filter(market=market).values_list("version", flat=True).first()
-    return newest is None or pushed.get(topic_of(market.symbol), -1) >= newest
+def _unseen(waiting: "Iterable[Waiting]") -> "list[Waiting]":
+    """Those of which subscribers lack the newest version: others may have sent it meanwhile."""
+    rows = list(waiting)
+    if not rows:
+        return []
+    pushed = pushes.pushed_versions([topic_of(row.market.symbol) for row in rows])
+    newest = BookVersion.objects.in_bulk([row.market.pk for row in rows])
+    return [
+        row
+        for row in rows
+        if (book := newest.get(row.market.pk)) is not None
+        and pushed.get(topic_of(row.market.symbol), -1) < book.version
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A market whose book is to be pushed in so many seconds."""
+
+    market: Market
+    wait_s: float
 
 
 class Later:
@@ -113,13 +140,17 @@ class Later:
         self._thread: threading.Thread | None = None
 
     def awaits(self, market: Market) -> bool:
-        """Whether a push of the market is still to come."""
+        """Whether a push of the market is still to come: it will read what stands then."""
         return market.pk in self._due
 
-    def add(self, market: Market, *, after_s: float) -> None:
-        """Pushes the market's book in so many seconds."""
+    def add(self, waiting: Sequence[Waiting]) -> None:
+        """Pushes these when their time has come."""
+        if not waiting:
+            return
         with self._changed:
-            self._due.setdefault(market.pk, (time.monotonic() + after_s, market))
+            now = time.monotonic()
+            for row in waiting:
+                self._due.setdefault(row.market.pk, (now + row.wait_s, row.market))
             self._changed.notify()
             if self._thread is None or not self._thread.is_alive():  # none is after a fork
                 self._thread = threading.Thread(target=self._run, name="books", daemon=True)
@@ -128,8 +159,7 @@ class Later:
     def _run(self) -> None:
         try:
             while due := self._next():
-                for market in due:
-                    self._push(market)
+                self._push(due)
         finally:
             connection.close()
 
@@ -147,15 +177,11 @@ class Later:
                 del self._due[market.pk]
             return due
 
-    def _push(self, market: Market) -> None:
+    def _push(self, markets: Sequence[Market]) -> None:
         try:
-            wait_s = _pass_gate(market)
-            if wait_s == 0:
-                _send([market])
-            elif wait_s and not _is_shown(market):
-                self.add(market, after_s=wait_s)
-        except Exception:  # the thread serves other markets too, and the sweep repeats this one
-            log.exception("book not pushed, the sweep will", market=market.symbol)
+            self.add(_unseen(_push(markets)))
+        except Exception:  # the thread serves whatever comes next, and the sweep repeats these
+            log.exception("books not pushed, the sweep will", markets=len(markets))
 
 
 later = Later()

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -70,6 +69,6 @@ def end(ending: Ending, *, where: str, values: Mapping[str, Any]) -> list[int]:
 
 def _show(market_ids: set[int]) -> None:
     """Subscribers of the markets' books see them without what ended."""
-    for market in Market.objects.filter(pk__in=market_ids):
-        book.changed(market)
-        transaction.on_commit(partial(book.push, market), robust=True)
+    markets = list(Market.objects.filter(pk__in=market_ids))
+    book.changed(*markets)
+    transaction.on_commit(lambda: book.push(*markets), robust=True)

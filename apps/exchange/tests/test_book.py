@@ -30,7 +30,7 @@ from apps.exchange.models import (
 )
 from apps.exchange.tests.factory import market
 from moonx.core import clock, topics, valkey
-from moonx.core.push import publish_states
+from moonx.core import push as publish
 from moonx.core.topics import Route, UnknownTopic
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
@@ -206,6 +206,18 @@ def test_however_often_a_book_changes_it_is_pushed_ten_times_a_second_and_the_la
     assert len(versions) <= 10 * lasted_s + 2
 
 
+def test_many_markets_that_change_at_once_are_pushed_with_one_query(
+    django_assert_num_queries: Any,
+) -> None:
+    where = [market(f"XRP{number}A") for number in range(30)]
+    with django_assert_num_queries(1):
+        levels.changed(*where)
+    with django_assert_num_queries(1):
+        book.push(*where)
+    pushed = publish.pushed_versions([pushing.topic_of(one.symbol) for one in where])
+    assert list(pushed.values()) == [1] * 30
+
+
 def test_markets_do_not_wait_for_each_other() -> None:
     first, second = market(), market("XRPUSD")
     changes(first)
@@ -253,7 +265,7 @@ def test_a_book_is_never_replaced_by_an_older_one() -> None:
     changes(where)
     book.push(where)
     with listening(where) as hear:
-        publish_states([pushing._state(where, old)], now=old.as_of)
+        publish.publish_states([pushing._state(where, old)], now=old.as_of)
         assert hear(0.1) is None
 
 
