@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db import connection
 
@@ -95,6 +95,12 @@ def facts(venue: Venue) -> Counter[str]:
     return Counter(bare_fact(venue, row) for row in rows(FACTS, venue))
 
 
+def endings(venue: Venue) -> Counter[str]:
+    """As `facts`, apart from what accounts have afterwards: a sweep tells what all of it left."""
+    left = VARYING | {"held", "available", "balance"}
+    return Counter(bare_fact(venue, row, without=left) for row in rows(FACTS, venue))
+
+
 def difference(theirs: Counter[str], ours: Counter[str]) -> list[str]:
     """The facts that only one side told, or told more often."""
     return [f"theirs: {fact}" for fact in theirs - ours] + [
@@ -102,10 +108,10 @@ def difference(theirs: Counter[str], ours: Counter[str]) -> list[str]:
     ]
 
 
-def bare_fact(venue: Venue, row: Sequence[object]) -> str:
+def bare_fact(venue: Venue, row: Sequence[object], *, without: Collection[str] = VARYING) -> str:
     """A fact in the words that every venue has in common."""
     name, key, topics, correlation_id, payload = map(str, row)
-    kept = {k: v for k, v in json.loads(payload).items() if k not in VARYING}
+    kept = {k: v for k, v in json.loads(payload).items() if k not in without}
     text = json.dumps([name, key, topics, correlation_id, kept], sort_keys=True)
     market = venue.market
     for place, symbol in (

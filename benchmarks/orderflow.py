@@ -6,6 +6,7 @@ Both contenders get the same flow, each in a market of its own, with accounts of
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +28,7 @@ MAKER_BPS, TAKER_BPS = 5, 10
 PPM = 100 * TAKER_BPS
 PLENTY = 10**12  # of each asset for each owner
 LATER = timedelta(days=30)
+FEW = 50_000  # rows that are not worth rebuilding indexes for
 
 Kind = tuple[OrderType, TimeInForce]
 KINDS: dict[Kind, int] = {
@@ -267,40 +269,47 @@ def rest(venues: Sequence[Venue], *, first: int, last: int) -> None:
 
     Every second one is GTD and due in thirty days.
     """
-    seats = [
-        (venue.market.pk, owner, base, quote)
-        for owners in zip(*(_seats(venue) for venue in venues), strict=True)
-        for venue, (owner, base, quote) in zip(venues, owners, strict=True)
+    is_much = last - first > FEW
+    with (
+        seats(venues) as count,
+        bare("exchange_order") if is_much else nullcontext(),
+        as_owner() as owner,
+    ):
+        owner.execute("SET work_mem = '1GB'")
+        owner.execute("SET synchronous_commit = off")
+        owner.execute(REST, {"first": first, "last": last, "seats": count})
+        owner.execute(HOLD_RESTING, [first, last])
+
+
+@contextmanager
+def seats(venues: Sequence[Venue]) -> Iterator[int]:
+    """The table `bench_seat`: each owner in each venue, numbered; yields how many."""
+    rows = [
+        (venue.market.pk, *seat)
+        for row in zip(
+            *(zip(v.owners, v.bases, v.quotes, strict=True) for v in venues), strict=True
+        )
+        for venue, seat in zip(venues, row, strict=True)
     ]
     with as_owner() as owner:
-        owner.execute("DROP TABLE IF EXISTS bench_seat")
         owner.execute(
             "CREATE UNLOGGED TABLE bench_seat (n bigint, id bigint, owner int, base bigint, "
             "quote bigint)"
         )
         with owner.cursor() as cursor, cursor.copy("COPY bench_seat FROM STDIN") as copy:
-            for number, seat in enumerate(seats):
-                copy.write_row((number, *seat))
-        owner.execute("CREATE INDEX ON bench_seat (n); ANALYZE bench_seat")
-    values = {"first": first, "last": last, "seats": len(seats)}
-    if last - first < 50_000:
-        _rest(values)
-        return
-    with bare("exchange_order"):
-        _rest(values)
+            for number, row in enumerate(rows):
+                copy.write_row((number, *row))
+        owner.execute("CREATE INDEX ON bench_seat (n)")
+        owner.execute("ANALYZE bench_seat")
+    try:
+        yield len(rows)
+    finally:
+        with as_owner() as owner:
+            owner.execute("DROP TABLE bench_seat")
 
 
-def _seats(venue: Venue) -> list[tuple[int, int, int]]:
-    return list(zip(venue.owners, venue.bases, venue.quotes, strict=True))
-
-
-def _rest(values: dict[str, int]) -> None:
-    with as_owner() as owner:
-        owner.execute("SET work_mem = '1GB'")
-        owner.execute("SET synchronous_commit = off")
-        owner.execute(REST, values)
-        owner.execute(HOLD_RESTING, [values["first"], values["last"]])
-        owner.execute("DROP TABLE bench_seat")
+def _seats(venue: Venue) -> Iterator[tuple[int, int, int]]:
+    return zip(venue.owners, venue.bases, venue.quotes, strict=True)
 
 
 def settle_down() -> None:

@@ -1,9 +1,9 @@
 """The exchange as a careful developer writes it with the ORM: one transaction per order.
 
-It writes the same rows as the product and tells the same facts. It reads the book by its index,
-locks rows before they change, and saves only the columns that did. Each row is saved by itself, but
-for a journal's entries, which the database wants in one statement; in bulk, rows of one table that
-come up together go in one `bulk_create`.
+It writes the same rows as the product, tells the same facts and pushes the same states. It reads
+the book by its index, locks rows before they change, and saves only the columns that did. Each row
+is saved by itself, but for a journal's entries, which the database wants in one statement; in bulk,
+rows of one table that come up together go in one `bulk_create`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F, Func, Model, QuerySet, Sum, Value
 from django.utils import timezone
 
+from apps.exchange import book, watch
 from apps.exchange.models import (
     Account,
     BookVersion,
@@ -73,6 +74,44 @@ def lock_market(market_id: int) -> Market:
     return markets.select_for_update(of=("self",), no_key=True).get(pk=market_id)
 
 
+def expire_due(*, limit: int) -> int:
+    """Ends the orders that have been due for longest, one by one; returns how many."""
+    due = Order.objects.exclude(stage=Stage.DONE).filter(expires_at__lte=timezone.now())
+    found = list(due.order_by("expires_at", "market").values_list("pk", "market_id")[:limit])
+    for order_id, market_id in found:
+        expire(market_id, order_id)
+    return len(found)
+
+
+def expire(market_id: int, order_id: int) -> None:
+    """Ends one order whose time is over, unless something else has ended it."""
+    with transaction.atomic():
+        market = lock_market(market_id)
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.stage == Stage.DONE or order.expires_at is None:
+            return
+        account = Account.objects.select_for_update().get(pk=holder(order))
+        freed, order.held = order.held, ZERO
+        account.held = EXACT.subtract(account.held, freed)
+        account.save(update_fields=["held"])
+        order.status, order.reason, order.stage = OrderStatus.EXPIRED, Reason.TIME, Stage.DONE
+        order.updated_at = timezone.now()
+        order.save(update_fields=["held", "status", "reason", "stage", "updated_at"])
+        count_book(market)
+        for fact in orm_facts.expired(order, account, freed, market):
+            orm_facts.row(fact, order, others={}).save(force_insert=True)
+        transaction.on_commit(outbox.wake_relay)
+        transaction.on_commit(lambda: book.push(market), robust=True)
+
+
+def count_book(market: Market) -> None:
+    """The book has another version."""
+    now = timezone.now()
+    again = {"version": F("version") + 1, "changed_at": now}
+    if not BookVersion.objects.filter(market=market).update(**again):
+        BookVersion.objects.create(market=market, version=1, changed_at=now)
+
+
 @dataclass(slots=True)
 class Moved:
     """A locked account and what the transaction did to it."""
@@ -121,7 +160,10 @@ class OneOrder:
         order.priority = Func(Value("exchange_priority_seq"), function="nextval")
         self.save(order, "priority")
         if self.changes_book():
-            self.count_book()
+            count_book(self.market)
+            transaction.on_commit(lambda: book.push(self.market), robust=True)
+        if self.trades:
+            transaction.on_commit(lambda: watch.push_bars([self.market]), robust=True)
         self.tell()
 
     @property
@@ -358,12 +400,6 @@ class OneOrder:
         return bool(self.trades) or any(
             order.stage == Stage.BOOK or order.reason for order in self.changed.values()
         )
-
-    def count_book(self) -> None:
-        """The book has another version."""
-        now = {"version": F("version") + 1, "changed_at": self.moment}
-        if not BookVersion.objects.filter(market=self.market).update(**now):
-            BookVersion.objects.create(market=self.market, version=1, changed_at=self.moment)
 
     # Facts
 

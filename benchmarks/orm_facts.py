@@ -96,6 +96,12 @@ def endings(orders: Iterable[Order], market: Market) -> list[Event]:
     ]
 
 
+def expired(order: Order, account: Account, freed: Decimal, market: Market) -> Iterator[Event]:
+    """That an order's time is over, and what is free now."""
+    yield order_fact(OrderExpired, order, market)
+    yield balance_fact(BalanceUnlocked, account, freed, market, order=order, reason=order.reason)
+
+
 def trade(row: Trade, market: Market) -> TradeExecuted:
     """The public trade, in the market's digits."""
     prices, quantities = market.price_places, market.quantity_places
