@@ -25,10 +25,8 @@ GROUP BY market_id ORDER BY market_id
 FREE_MARKETS = """
 SELECT id FROM unnest(%s::int[]) AS m(id) WHERE pg_try_advisory_xact_lock(%s, id)
 """
-DUE = """o.id IN (
-  SELECT id FROM exchange_order WHERE stage <> 'done' AND expires_at IS NOT NULL
-    AND expires_at <= (SELECT clock_timestamp()) AND market_id = ANY(%(markets)s)
-  ORDER BY expires_at LIMIT %(limit)s)
+DUE = """o.expires_at IS NOT NULL AND o.expires_at <= (SELECT clock_timestamp())
+  AND o.market_id = ANY(%(markets)s) ORDER BY o.expires_at LIMIT %(limit)s
 """
 EXPIRED = Ending(status=OrderStatus.EXPIRED, reason=Reason.TIME, event=OrderExpired)
 
