@@ -113,6 +113,8 @@ def standing(owner_id: int) -> "QuerySet[ApiKey]":
 
 def revoke(owner_id: int, key: str) -> bool:
     """Ends a key of that owner at once; whether there was one to end."""
+    if not is_formed(key):
+        return False
     with transaction.atomic():
         changed = standing(owner_id).filter(key=key).update(revoked_at=clock.db_now())
         if changed:
@@ -120,6 +122,11 @@ def revoke(owner_id: int, key: str) -> bool:
     if changed:
         log.info("API key revoked", user_id=owner_id)
     return bool(changed)
+
+
+def is_formed(key: str) -> bool:
+    """Whether it is spelled as keys are."""
+    return len(key) == LENGTH and key.isascii() and key.isalnum()
 
 
 def find(key: str) -> Found | None:

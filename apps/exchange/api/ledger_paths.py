@@ -29,7 +29,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 class Wanted(Camel):
     """Which part of the statement."""
 
-    asset: str | None = Field(None, max_length=20, description="Of this asset only.")
+    asset: str | None = Field(None, pattern="^[A-Z0-9]{1,20}$", description="Of this asset only.")
     since: int | None = Field(
         None, alias="from", ge=0, le=params.LAST_MS, description="From this time on, ms."
     )
@@ -109,7 +109,7 @@ def _read(user_id: int, wanted: Wanted, *, limit: int) -> list[Row]:
 def _asset(symbol: str | None) -> Asset | None:
     if symbol is None:
         return None
-    found = Asset.objects.filter(symbol=symbol).first() if symbol.isascii() else None
+    found = Asset.objects.filter(symbol=symbol).first()
     if found is None:
         raise HttpError(400, "asset: there is none of that name.")
     return found

@@ -130,7 +130,7 @@ class Proof:
 def read(request: HttpRequest, takes: Sequence[Param]) -> Proof:
     """Who the request says it comes from, and its parameters; ApiError for what is malformed."""
     key, token = request.headers.get(KEY_HEADER, ""), token_of(request)
-    if not token and (len(key) != keys.LENGTH or not key.isascii() or not key.isalnum()):
+    if not token and not keys.is_formed(key):
         raise Unauthorized(*NOT_FORMED)
     received = params.received(request)
     query = params.read(received.values, [*takes, *PARAMS])

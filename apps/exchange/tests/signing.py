@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 
 from apps.exchange import keys
@@ -48,13 +47,13 @@ class Signer:
         query = urlencode({"timestamp": now_ms(), **params})
         return f"{query}&signature={signature(query, self.secret)}"
 
-    def send(self, method: str, path: str, **params: Any) -> HttpResponse:
+    def send(self, method: str, path: str, **params: Any) -> Any:
         """With everything in the query string."""
         return self.raw(method, path, query=self.sign(params))
 
     def raw(
         self, method: str, path: str, *, query: str = "", body: str = "", **headers: str
-    ) -> HttpResponse:
+    ) -> Any:
         """Exactly these bytes."""
         return self.client.generic(
             method,
@@ -70,12 +69,16 @@ class Signer:
         assert answer.status_code == 200, answer.content
         return json.loads(answer.content)
 
-    def refused(self, method: str, path: str, status: int = 400, **params: Any) -> tuple[int, str]:
+    def refused(self, method: str, path: str, **params: Any) -> tuple[int, str]:
         """Code and sentence of an answer that is an error."""
-        return fault(self.send(method, path, **params), status)
+        return fault(self.send(method, path, **params))
+
+    def rejected(self, method: str, path: str, **params: Any) -> tuple[int, str]:
+        """Code and sentence of an answer that knows nobody."""
+        return fault(self.send(method, path, **params), 401)
 
 
-def fault(answer: HttpResponse, status: int = 400) -> tuple[int, str]:
+def fault(answer: Any, status: int = 400) -> tuple[int, str]:
     assert answer.status_code == status, answer.content
     body = json.loads(answer.content)
     return body["code"], body["msg"]

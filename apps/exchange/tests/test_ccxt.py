@@ -1,19 +1,19 @@
 """A client written for Binance works with nothing but its addresses changed."""
 
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import ccxt
 import pytest
-import requests
 
 from apps.exchange import tickers
 from apps.exchange.models import Market, MarketStatus
+from apps.exchange.tests import trading
 from apps.exchange.tests.factory import market, trade, traded
+from apps.exchange.tests.server import serving
+from apps.exchange.tests.signing import Signer
+from apps.exchange.tests.trading import rich, sell
 from moonx.core import clock
 from moonx.core.intervals import Interval, to_ms
 
@@ -22,29 +22,11 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(django_db_setup: None) -> Iterator[str]:
     """A real server process over this test's database; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        child = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", "moonx.asgi:application", "--lifespan=off"),
-                *(f"--fd={listening.fileno()}", "--log-level=warning"),
-            ],
-            pass_fds=[listening.fileno()],
-        )
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        try:
-            _wait_for(address)
-            yield address
-        finally:
-            child.terminate()
-            child.wait(timeout=20)
-
-
-def _wait_for(address: str) -> None:
-    # The address queues connections from the start; the answer comes once the child is up.
-    requests.get(f"{address}/api/v3/ping", timeout=60).raise_for_status()
+    with serving() as address:
+        yield address
 
 
 def binance(address: str) -> Any:
@@ -55,6 +37,7 @@ def binance(address: str) -> Any:
                 "defaultType": "spot",
                 "fetchMarkets": {"types": ["spot"]},
                 "fetchCurrencies": False,
+                "fetchMargins": False,
             }
         }
     )
@@ -124,3 +107,47 @@ def test_ccxt_understands_our_errors(server: str, where: Market) -> None:
         client.public_get_klines({"symbol": "NOPE", "interval": "1m"})
     with pytest.raises(ccxt.BadRequest):
         client.public_get_klines({"symbol": "XRPETH", "interval": "7m"})
+
+
+def test_ccxt_places_reads_replaces_and_cancels_orders(server: str) -> None:
+    there = trading.market()
+    for price in ("10", "10.10"):
+        sell(there, rich(), price, "1")
+    signer = Signer(rich())
+    client = binance(server)
+    client.apiKey, client.secret = signer.key, signer.secret
+    client.load_markets()
+
+    bought = client.create_order("ETH/USDC", "market", "buy", 1.5)
+    assert (bought["status"], bought["filled"], bought["cost"]) == ("closed", 1.5, 15.05)
+    assert [(fill["price"], fill["amount"]) for fill in bought["trades"]] == [(10, 1), (10.1, 0.5)]
+    assert bought["fee"]["currency"] == "USDC"
+
+    balance = client.fetch_balance()
+    assert balance["ETH"] == {"free": 1001.5, "used": 0, "total": 1001.5}
+
+    placed = client.create_order("ETH/USDC", "limit", "buy", 2, 9)
+    assert placed["status"] == "open"
+    assert client.fetch_order(placed["id"], "ETH/USDC")["remaining"] == 2
+    assert client.fetch_order_book("ETH/USDC")["bids"] == [[9, 2]]
+    assert client.fetch_bids_asks(["ETH/USDC"])["ETH/USDC"]["ask"] == 10.1
+
+    replaced = client.edit_order(placed["id"], "ETH/USDC", "limit", "buy", 1, 9.5)
+    assert [row["id"] for row in client.fetch_open_orders("ETH/USDC")] == [replaced["id"]]
+    assert client.cancel_order(replaced["id"], "ETH/USDC")["status"] == "canceled"
+    client.create_order("ETH/USDC", "limit", "buy", 1, 9, {"postOnly": True})
+    assert len(client.cancel_all_orders("ETH/USDC")) == 1
+
+    assert len(client.fetch_my_trades("ETH/USDC")) == 2
+    assert [row["status"] for row in client.fetch_orders("ETH/USDC")] == [
+        *("closed", "canceled", "canceled", "canceled")
+    ]
+    with pytest.raises(ccxt.InsufficientFunds):
+        client.create_order("ETH/USDC", "limit", "buy", 100_000, 40)
+    with pytest.raises(ccxt.OrderNotFound):
+        client.fetch_order(10**9, "ETH/USDC")
+    with pytest.raises(ccxt.OrderImmediatelyFillable):
+        client.create_order("ETH/USDC", "limit", "buy", 1, 11, {"postOnly": True})
+    client.secret = "x" * 64
+    with pytest.raises(ccxt.AuthenticationError):
+        client.fetch_balance()

@@ -281,7 +281,7 @@ def test_the_depth_adds_up_each_price_best_first(signer: Signer, market: Market)
     for price, quantity in (("9", "1"), ("9", "2"), ("8", "1")):
         buy(market, other, price, quantity)
     sell(market, other, "11", "4")
-    answer = Client().get("/api/v3/depth", {"symbol": "ETHUSDC", "limit": 1}).json()
+    answer = Client().get("/api/v3/depth?symbol=ETHUSDC&limit=1").json()
     assert list(answer) == ["lastUpdateId", "bids", "asks"]
     assert answer["bids"] == [["9.00000000", "3.00000000"]]
     assert answer["asks"] == [["11.00000000", "4.00000000"]]
@@ -366,7 +366,7 @@ def test_what_the_old_order_held_pays_for_the_new_one(market: Market) -> None:
 def replaced(signer: Signer, status: int, **order: Any) -> Any:
     answer = signer.send("POST", "/order/cancelReplace", **order)
     assert answer.status_code == status, answer.content
-    return answer.json()  # type: ignore[attr-defined]
+    return answer.json()
 
 
 def test_where_the_old_order_is_gone_the_new_one_is_not_tried(signer: Signer) -> None:
