@@ -17,7 +17,7 @@ from chaos.nursery import Nursery
 from chaos.verdict import Verdict, line, say
 from moonx.up.ports import find_ports
 
-NAMES = ("spine", "spine-bugs", "trading")
+NAMES = ("spine", "spine-bugs", "trading", "trading-bugs", "failpoints", "races")
 # The recorded day has 0.28 trades a second.
 SPINE_SETTINGS = {
     "DEMO": "1",
@@ -31,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(sys.argv[1:] if arguments is None else arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # as Ctrl-C: everything is stopped first
-    runs = {"spine": spine, "spine-bugs": spine_bugs, "trading": trading}
-    return 0 if runs[options.name](n=options.n, seed=options.seed) else 1
+    return 0 if RUNS[options.name](n=options.n, seed=options.seed) else 1
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -93,16 +92,59 @@ def trading(*, n: int | None, seed: int) -> bool:
         module = importlib.import_module("chaos.trading")
         with Nursery() as nursery:
             found, run = module.run(nursery, n=module.FULL_N if n is None else n, seed=seed)
-    more = {
-        "seed": seed,
-        "kills": run.kills,
-        "ordersPerS": round(run.placed / run.lasted_s, 1),
-        **run.more,
-        "found": found.sentences,
-    }
-    said = line("trading", found, n=run.placed, recovery_p99_s=run.recovery_p99_s, more=more)
-    print(said)
+    pace = round(run.placed / run.lasted_s, 1)
+    more = {"seed": seed, "kills": run.kills, "ordersPerS": pace, **run.more}
+    more["found"] = found.sentences
+    print(line("trading", found, n=run.placed, recovery_p99_s=run.recovery_p99_s, more=more))
     return bool(found.ok)
+
+
+def trading_bugs(*, n: int | None, seed: int) -> bool:
+    """Seeded bugs in trading, each of which must be found, and the product without any."""
+    # Only clients die, never the stores: what they keep through a fall of power is no matter.
+    with own_world(durable=False):
+        module = importlib.import_module("chaos.trading")
+        orders = module.BUGS_N if n is None else n
+        with Nursery() as nursery:
+            sound, _ = module.run(nursery, n=orders, seed=seed)
+            caught = module.run_bugs(nursery, seed=seed, n=orders)
+    sound.hold(sum(not found for found in caught.values()), "seeded bugs that were not found")
+    more = {"seed": seed, "ordersEach": orders, "caught": caught, "found": sound.sentences}
+    print(line("trading-bugs", sound, n=len(caught), recovery_p99_s=None, more=more))
+    return bool(sound.ok)
+
+
+def failpoints(*, n: int | None, seed: int) -> bool:
+    """A death before and after every statement of trading; `n` takes every so many of them."""
+    with own_world(durable=False):
+        module = importlib.import_module("chaos.deaths")
+        with Nursery() as nursery:
+            found, deaths = module.run(nursery, every=n or 1)
+    more = {"seed": seed, "statements": deaths.statements, "found": found.sentences}
+    p99_s = deaths.recovery_p99_s
+    print(line("failpoints", found, n=deaths.count, recovery_p99_s=p99_s, more=more))
+    return bool(found.ok)
+
+
+def races(*, n: int | None, seed: int) -> bool:
+    """Fill, cancel and expiry of one order at one moment; many clients after one balance."""
+    with own_world(durable=False):
+        module = importlib.import_module("chaos.races")
+        with Nursery() as nursery:
+            found, done = module.run(nursery, n=module.FULL_N if n is None else n, seed=seed)
+    more = {"seed": seed, "winners": done.winners, **done.more, "found": found.sentences}
+    print(line("races", found, n=done.raced, recovery_p99_s=None, more=more))
+    return bool(found.ok)
+
+
+RUNS = {
+    "spine": spine,
+    "spine-bugs": spine_bugs,
+    "trading": trading,
+    "trading-bugs": trading_bugs,
+    "failpoints": failpoints,
+    "races": races,
+}
 
 
 if __name__ == "__main__":

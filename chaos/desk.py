@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from chaos.trading_bugs import TradingBug, plant
 from moonx.core.locks import LockBusy
 
 REMEMBERED = 200  # orders that a desk may cancel later
+AT_ONCE = 12  # orders at most between two matches of a desk
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,37 +35,34 @@ class Desk:
     known: list[tuple[str, int, int]] = field(default_factory=list)
 
     def act(self) -> None:
-        """One thing that a client or the schedule does."""
+        """One thing that clients or the schedule do."""
         draw = self.rng.random()
-        if draw < 0.3:
-            self.arrive()
-        elif draw < 0.88:
-            self.place()
-        elif draw < 0.97 and self.known:
+        if draw < 0.63:
+            self.place_some()
+        elif draw < 0.95 and self.known:
             self.cancel()
-        elif draw < 0.975:
+        elif draw < 0.965:
             self.cancel_all()
         elif draw < 0.99:
             orders.expire_due()
         else:
             matching.sweep()
 
-    def place(self) -> None:
-        """Places any order, for any owner, in any market."""
-        self._place(lambda market, owner, new: told(orders.place(market, owner, new)))
+    def place_some(self) -> None:
+        """Places any orders, for any owners, in any market. All but the last only arrive, as if
+        their placers were gone by then: whoever matches next takes them, in batches as under load.
+        """
+        for _ in range(self.rng.randint(0, AT_ONCE - 1)):
+            self._place(_arrive)
+        self._place(orders.place)
 
-    def arrive(self) -> None:
-        """The same, but between the order's commit and the match its placer is gone: whoever
-        matches next takes it, so that batches are as large as under load."""
-        self._place(lambda market, owner, new: told_of_id(placing._commit(market, owner, new)))
-
-    def _place(self, call: Callable[[Market, int, NewOrder], dict[str, Any]]) -> None:
+    def _place(self, call: Callable[[Market, int, NewOrder], Order]) -> None:
         symbol, owner = self.rng.choice(list(self.markets)), self.rng.choice(self.owners)
         wish, key = wishes.wish(self.rng), self._key("p")
         self.notes.intend(key, "place", symbol=symbol, owner=owner)
         market = self.markets[symbol]
         new = order_of(market, wish, client_order_id=key)
-        self._ask(key, lambda: call(market, owner, new))
+        self._ask(key, lambda: told(market, call(market, owner, new)))
 
     def cancel(self) -> None:
         """Cancels an order that may be done by now, now and then one of somebody else."""
@@ -73,7 +72,7 @@ class Desk:
         key = self._key("c")
         self.notes.intend(key, "cancel", owner=owner, order_id=order_id)
         market = self.markets[symbol]
-        self._ask(key, lambda: told(orders.cancel(market, owner, order_id=order_id)))
+        self._ask(key, lambda: told(market, orders.cancel(market, owner, order_id=order_id)))
 
     def cancel_all(self) -> None:
         """Cancels all of an owner's orders in a market."""
@@ -89,7 +88,7 @@ class Desk:
         except (orders.OrderRefused, orders.UnknownOrder, LockBusy) as refusal:
             answer = {"refused": type(refusal).__name__}
         except Exception as error:  # noqa: BLE001 - the run counts it as a fault of the product
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            answer = {"error": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
         self.notes.told(key, **answer)
         if "order_id" in answer:
             self._remember(answer)
@@ -103,25 +102,28 @@ class Desk:
         return f"{self.name}-{kind}{self.number}"
 
 
-def told(order: Order) -> dict[str, Any]:
+def _arrive(market: Market, owner: int, new: NewOrder) -> Order:
+    """The order as its placer knew it who was gone before it was matched."""
+    return Order(
+        pk=placing._commit(market, owner, new),
+        owner_id=owner,
+        filled_quantity=Decimal(0),
+        filled_quote=Decimal(0),
+        fee=Decimal(0),
+    )
+
+
+def told(market: Market, order: Order) -> dict[str, Any]:
     """What a client is told of an order."""
     return {
         "order_id": order.pk,
-        "symbol": order.market.symbol,
+        "symbol": market.symbol,
         "owner": order.owner_id,
         "status": order.status,
         "filled": str(order.filled_quantity),
         "quote": str(order.filled_quote),
         "fee": str(order.fee),
     }
-
-
-def told_of_id(order_id: int) -> dict[str, Any]:
-    """What a client could say of an order that only arrived."""
-    return {**told(Order.objects.get(pk=order_id)), "status": "NEW", **UNFILLED}
-
-
-UNFILLED = {"filled": "0", "quote": "0", "fee": "0"}
 
 
 def settles(*, bug: str) -> float:

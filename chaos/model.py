@@ -219,8 +219,10 @@ class PaperMarket:
         exact = (taken_in_all * order.taker_bps + made_in_all * order.maker_bps) / BPS
         return Fraction(math.ceil(exact * self.atoms), self.atoms)
 
-    def _fill(self, taker: Paper, maker: Paper, quantity: Fraction) -> None:
-        price = _price(maker)
+    def _fill(
+        self, taker: Paper, maker: Paper, quantity: Fraction, *, at: Fraction | None = None
+    ) -> None:
+        price = at or _price(maker)
         quote = price * quantity
         taker_fee = self._fee(taker, taken=quote) - taker.fee
         maker_fee = self._fee(maker, taken=Fraction(0), made=quote) - maker.fee

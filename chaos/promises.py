@@ -7,7 +7,7 @@ line appended by one system call: it stands once the call returned, whoever dies
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,3 @@ def _place(joined: Joined, promise: Promise, *, is_there: bool) -> None:
         joined.refused_yet_there.append(promise.key)
     elif promise.told is None:
         (joined.unknown_and_there if is_there else joined.unknown_and_absent).append(promise.key)
-
-
-def broken(told: Mapping[str, Any], row: Mapping[str, Any], *, never_less: Iterable[str]) -> str:
-    """The first field of an answer that the row has taken back; empty where there is none."""
-    for name in never_less:
-        if name in told and row[name] < type(row[name])(told[name]):
-            return f"{name} was {told[name]}, is {row[name]}"
-    return ""

@@ -5,7 +5,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +26,7 @@ from moonx.core import clock
 from moonx.up.process import wait_until
 
 FULL_N = 100_000
+BUGS_N = 300  # orders of each run that has a seeded bug
 DESKS = 3
 ORDERS_PER_KILL = 60  # on average; fewer in short runs
 FLIP_SHARE = 0.1  # of the kills, before which a market is closed for a moment
@@ -109,7 +110,7 @@ def run(
 
 
 def run_bugs(
-    nursery: Nursery, *, seed: int, n: int, bugs: Sequence[TradingBug]
+    nursery: Nursery, *, seed: int, n: int, bugs: Iterable[TradingBug] = TELLTALES
 ) -> dict[str, list[str]]:
     """What is found of each seeded bug, in a run of its own: the telltales among the findings."""
     caught = {}

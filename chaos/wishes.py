@@ -1,6 +1,7 @@
 """Orders that somebody might want, made up by a random number generator, in ticks and steps."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ LASTING = {"GTC": 45, "GTD": 27, "IOC": 14, "FOK": 14}
 SELF_TRADES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
 MIDDLE, SPREAD = 1_000, 12  # ticks around which everything happens
 LARGEST = 40  # steps
+LIVES_S = ((0.05, 1.0), (1.0, 15.0))  # of GTD orders: half of them are short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Wish:
         return asdict(self)
 
 
-def wish(rng: random.Random, *, lasts_s: tuple[float, float] = (0.2, 20.0)) -> Wish:
+def wish(rng: random.Random, *, lives_s: Sequence[tuple[float, float]] = LIVES_S) -> Wish:
     """Any order: of each type, side and time in force, near enough to the others to meet them."""
     kind = _any(rng, TYPES)
     is_market = kind == "MARKET"
@@ -53,7 +55,7 @@ def wish(rng: random.Random, *, lasts_s: tuple[float, float] = (0.2, 20.0)) -> W
         stop_price=price + rng.randint(-SPREAD, SPREAD) if kind.endswith("_LIMIT") else None,
         quantity=None if by_amount else rng.randint(1, LARGEST),
         amount=rng.uniform(0.3, LARGEST) if by_amount else None,
-        lasts_s=rng.uniform(*lasts_s) if lasting == "GTD" else None,
+        lasts_s=rng.uniform(*rng.choice(lives_s)) if lasting == "GTD" else None,
     )
 
 

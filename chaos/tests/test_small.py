@@ -1,7 +1,5 @@
 """The slice of the kill test that every test run takes: seconds, and each seeded bug is found."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from chaos import small
@@ -12,12 +10,6 @@ pytestmark = [
     pytest.mark.usefixtures("committed_db", "clean_valkey"),
     pytest.mark.xdist_group("kills"),
 ]
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as started:
-        yield started
 
 
 def test_nothing_is_lost_or_doubled_when_writers_and_relay_are_killed(nursery: Nursery) -> None:
