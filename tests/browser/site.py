@@ -21,7 +21,7 @@ from moonx.settings import env
 from moonx.up.ports import find_ports
 from moonx.up.process import wait_until
 
-START_S = 40
+START_S = 120  # a busy machine may be slow
 Result = TypeVar("Result")
 
 

@@ -32,7 +32,7 @@ def opened(screen: Screen, stall: Stall) -> int:
 def test_a_key_is_made_shown_once_and_revoked(screen: Screen, stall: Stall) -> None:
     opened(screen, stall)
     page = screen.page
-    page.get_by_label("Name").fill("market maker")
+    page.get_by_label("Name", exact=True).fill("market maker")
     page.locator("#key-addresses").fill("127.0.0.1\n10.0.0.0/8")
     page.get_by_role("button", name="Make the key").click()
     expect(page.get_by_text("The secret is shown now and never again.")).to_be_visible()
@@ -68,7 +68,7 @@ def test_a_key_needs_a_name_and_addresses_that_are_some(
     page.get_by_role("button", name="Make the key").click()
     expect(page.locator("#key-label")).to_be_focused()
     expect(page.locator("#fault-label")).to_contain_text("Name the key")
-    page.get_by_label("Name").fill("reader")
+    page.get_by_label("Name", exact=True).fill("reader")
     page.locator("#key-addresses").fill("somewhere")
     page.get_by_role("button", name="Make the key").click()
     expect(page.locator("#key-addresses")).to_be_focused()
@@ -81,7 +81,9 @@ def test_the_page_of_keys_fits_its_window(
 ) -> None:
     screen = open_screen(width=width)
     opened(screen, stall)
-    screen.page.get_by_label("Name").fill("a name that is quite long, as names of programs are")
+    screen.page.get_by_label("Name", exact=True).fill(
+        "a name that is quite long, as names of programs are"
+    )
     screen.page.get_by_role("button", name="Make the key").click()
     expect(screen.page.locator("#keys-list tbody tr")).to_have_count(1)
     assert sideways(screen.page) is None

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from decimal import ROUND_DOWN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -86,6 +86,140 @@ def test_amounts_are_compared_and_subtracted_as_decimal_would() -> None:
     for (left, right), (order, difference) in zip(pairs, found, strict=True):
         assert order == int(Decimal(left).compare(Decimal(right)))
         assert Decimal(difference) == EXACT.subtract(Decimal(left), Decimal(right))
+
+
+def test_sums_and_products_are_exact_whatever_their_size() -> None:
+    values = [value.lstrip("-") for value in amounts(120)]
+    pairs = list(zip(values, reversed(values), strict=True))
+    body = "return given.map(([a, b]) => [m.add(a, b), m.times(a, b)]);"
+    for (left, right), (total, product) in zip(pairs, run("amounts", body, pairs), strict=True):
+        assert Decimal(total) == EXACT.add(Decimal(left), Decimal(right))
+        assert Decimal(product) == EXACT.multiply(Decimal(left), Decimal(right))
+
+
+def test_a_fee_is_rounded_up_and_grids_are_kept() -> None:
+    values = [value.lstrip("-") for value in amounts(120)]
+    cases = [[value, rate] for value in values for rate in ("0.001", "0.0005", "0")]
+    body = """return given.map(([v, r]) => [m.share(v, r, 6), m.floorTo(v, "0.0025"),
+        m.ceilTo(v, "0.0025"), m.isMultiple(v, "0.0025"), m.quotient(v, "3.7", "0.01")]);"""
+    step = Decimal("0.0025")
+    for (value, rate), found in zip(cases, run("amounts", body, cases), strict=True):
+        fee, low, high, fits, parts = found
+        exact, asked = Decimal(value), EXACT.multiply(Decimal(value), Decimal(rate))
+        assert Decimal(fee) == asked.quantize(Decimal("0.000001"), ROUND_CEILING, context=EXACT)
+        assert Decimal(low) == EXACT.multiply(EXACT.divide_int(exact, step), step)
+        assert Decimal(high) - Decimal(low) == (0 if fits else step)
+        cut = EXACT.divide_int(exact, EXACT.multiply(Decimal("3.7"), Decimal("0.01")))
+        assert Decimal(parts) == EXACT.multiply(cut, Decimal("0.01"))
+
+
+MARKET: dict[str, Any] = {
+    "symbol": "ETHUSDC",
+    "base": "ETH",
+    "quote": "USDC",
+    "tick": "0.01000000",
+    "step": "0.00010000",
+    "pricePlaces": 2,
+    "quoteDecimals": 6,
+    "minNotional": "5.000000",
+    "maxQuantity": "9000000000.0000",
+}
+DRAFT = {
+    "side": "BUY",
+    "type": "LIMIT",
+    "price": "2000.1",
+    "amount": "0.5",
+    "stop": "",
+    "unit": "base",
+    "force": "GTC",
+    "lasts": "10",
+    "span": "min",
+    "until": "",
+}
+KNOWN = {
+    "rates": {"maker": "0.0005", "taker": "0.001"},
+    "best": {"bid": "1999.00", "ask": "2000.00"},
+    "available": "1000",
+    "now": 1_000,
+}
+
+
+def drafted(call: str, changes: dict[str, str]) -> Any:
+    """What the rules of a draft make of it."""
+    given = {"draft": {**DRAFT, **changes}, "market": MARKET, "known": KNOWN}
+    return run("draft", f"const {{draft, market, known}} = given; return {call};", given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hold", "fee"),
+    [
+        ({}, "1001.05005 USDC", "1.00005"),
+        ({"type": "LIMIT_MAKER"}, "1001.05005 USDC", "0.500025"),
+        ({"side": "SELL"}, "0.5 ETH", "1.00005"),
+        # It may meet a better price than its own, and the fee follows what it meets.
+        ({"side": "SELL", "price": "1000"}, "0.5 ETH", "0.9995"),
+        ({"type": "MARKET"}, "1051.05 USDC", "1.05"),
+        ({"type": "MARKET", "unit": "quote", "amount": "100"}, "100 USDC", "0.099901"),
+        ({"type": "MARKET", "unit": "quote", "amount": "100", "side": "SELL"}, "0.0527 ETH", "0.1"),
+    ],
+)
+def test_a_draft_says_what_it_holds_and_costs(changes: dict[str, str], hold: str, fee: str) -> None:
+    found = drafted("m.cost(draft, market, known)", changes)
+    assert (f"{found['hold']} {found['asset']}", found["fee"]) == (hold, fee)
+
+
+def test_a_part_of_a_balance_is_the_most_that_fits_in_it() -> None:
+    random = Random(SEED)  # noqa: S311
+    prices = [f"{random.randrange(1, 10**6)}.{random.randrange(100):02d}" for _ in range(200)]
+    given = {"prices": prices, "draft": DRAFT, "market": MARKET, "known": KNOWN}
+    body = """return given.prices.map((price) =>
+        m.portion(100, { ...given.draft, price }, given.market, given.known));"""
+    for price, amount in zip(prices, run("draft", body, given), strict=True):
+        more = Decimal(amount) + Decimal(MARKET["step"])
+        assert held(Decimal(price), Decimal(amount)) <= 1000 < held(Decimal(price), more)
+
+
+def held(price: Decimal, amount: Decimal) -> Decimal:
+    """What a buy holds: itself and the larger fee, rounded up."""
+    total = EXACT.multiply(price, amount)
+    fee = EXACT.multiply(total, Decimal("0.001"))
+    return total + fee.quantize(Decimal("0.000001"), ROUND_CEILING, context=EXACT)
+
+
+def test_a_draft_becomes_the_parameters_of_its_type() -> None:
+    call = "m.parameters(draft, market, known.now)"
+    assert drafted(call, {"price": " 2 000.10 "}) == {
+        "symbol": "ETHUSDC",
+        "side": "BUY",
+        "type": "LIMIT",
+        "quantity": "0.5",
+        "price": "2000.1",
+        "timeInForce": "GTC",
+    }
+    assert drafted(call, {"type": "MARKET", "unit": "quote", "amount": "100"}) == {
+        "symbol": "ETHUSDC",
+        "side": "BUY",
+        "type": "MARKET",
+        "quoteOrderQty": "100",
+    }
+    timed = drafted(call, {"force": "GTD"})
+    assert timed["goodTillDate"] == str(1_000 + 600_000)
+    dated = drafted(call, {"force": "GTD", "span": "date", "until": "2026-11-25T12:00"})
+    assert dated["goodTillDate"] == "1795608000000"
+
+
+def test_the_book_is_added_up_and_grouped_away_from_the_spread() -> None:
+    body = """return [m.summed(given.asks).map((level) => level.total),
+        m.grouped(given.asks, "0.1", "asks"), m.grouped(given.bids, "0.1", "bids"),
+        m.spread(given)];"""
+    levels = [["100.01", "1"], ["100.02", "2.5"], ["100.11", "1"]]
+    book = {"asks": levels, "bids": [["99.99", "1"], ["99.91", "2"], ["99.89", "3"]]}
+    assert run("book", body, book) == [
+        ["1", "3.5", "4.5"],
+        [["100.1", "3.5"], ["100.2", "1"]],
+        [["99.9", "3"], ["99.8", "3"]],
+        {"width": "0.02", "percent": "0.02"},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -170,11 +170,18 @@ def test_a_phone_shows_one_view_at_a_time(open_screen: OpenScreen, stall: Stall)
     screen = open_screen(width=360, height=740)
     screen.open(stall)
     tabs = screen.page.get_by_role("navigation", name="Views")
-    for name, panel in (("Markets", "#markets"), ("Trades", "#tape"), ("Chart", "#chart")):
+    views = {
+        "Markets": ["markets"],
+        "Chart": ["chart"],
+        "Book": ["book", "tape"],
+        "Trade": ["ticket", "book"],
+        "Mine": ["mine"],
+    }
+    for name, panels in views.items():
         tabs.get_by_role("button", name=name).click()
-        shown = screen.page.locator(".panel:visible")
-        expect(shown).to_have_count(1)
-        expect(screen.page.locator(panel)).to_be_visible()
+        expect(screen.page.locator(".panel:visible")).to_have_count(len(panels))
+        for panel in panels:
+            expect(screen.page.locator(f"#{panel}")).to_be_visible()
         assert sideways(screen.page) is None
 
 

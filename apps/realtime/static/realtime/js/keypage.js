@@ -81,29 +81,30 @@ async function make() {
   making = true;
   byId("key-button").ariaBusy = "true";
   text(byId("key-said"), "Making the key…");
+  const ipList = fields.addresses.value.split(/[\s,]+/).filter(Boolean);
   try {
-    const ipList = fields.addresses.value.split(/[\s,]+/).filter(Boolean);
     const made = await account.createKey({ label, canTrade: fields.canTrade.checked, ipList });
     text(byId("key-said"), "");
     form.reset();
     showSecret(made);
     await load();
   } catch (error) {
-    tellFault(error);
+    tellFault(error, ipList);
   } finally {
     making = false;
     byId("key-button").ariaBusy = "false";
   }
 }
 
-function tellFault(error) {
+function tellFault(error, ipList) {
   text(byId("key-said"), "");
   if (error instanceof account.Unknown) {
     load(); // it may have been made: the list tells, though its secret is lost
     return text(byId("key-said"), `${error.message} If the list below shows the key, revoke it: its secret never arrived.`);
   }
-  const field = /address|network|ip/i.test(error.message) ? "addresses" : /label|name/i.test(error.message) ? "label" : null;
-  if (field) showFault(field, error.message);
+  const [, field, at, sentence] = /^body\.(label|ipList)\.?(\d*): (?:Value error, )?(.*)$/.exec(error.message) ?? [];
+  if (field === "label") showFault("label", `The name ${sentence}.`);
+  else if (field) showFault("addresses", `${at ? `“${ipList[at]}”` : "The list"} ${sentence}.`);
   else text(byId("key-said"), error.message);
 }
 
