@@ -13,7 +13,7 @@ from datetime import datetime
 from apps.exchange import holds
 from apps.exchange.matching.live import Live
 from apps.exchange.matching.sides import Side
-from apps.exchange.models import (
+from apps.exchange.vocabulary import (
     MarketStatus,
     OrderStatus,
     OrderType,

@@ -6,7 +6,7 @@ Prices are counted in ticks (0 is none), quantities in steps, quote amounts in a
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.exchange.models import OrderStatus, OrderType, Reason, SelfTrade, Stage, TimeInForce
+from apps.exchange.vocabulary import OrderStatus, OrderType, Reason, SelfTrade, Stage, TimeInForce
 
 STOPS = {OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
 

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 
 from apps.exchange.matching.live import Live
-from apps.exchange.models import Stage
+from apps.exchange.vocabulary import Stage
 
 
 class Shallow(Exception):

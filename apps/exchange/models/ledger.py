@@ -94,9 +94,7 @@ class Journal(models.Model):
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(
-                fields=["kind", "source", "epoch"], name="journal_happens_once"
-            )
+            models.UniqueConstraint(fields=["kind", "source", "epoch"], name="journal_happens_once")
         ]
 
     def __str__(self) -> str:

@@ -8,21 +8,13 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from apps.exchange.models.fields import amount
+from apps.exchange.vocabulary import MarketStatus, choices
 from moonx.core import money
 
 # Steps and ticks of an order are counted in 64-bit integers while it is matched.
 MOST_STEPS = 10**18
 LARGEST = Decimal(9_000_000_000)
 SYMBOL = RegexValidator(r"^[A-Z0-9]{1,20}$", "Use 1 to 20 capital letters and digits.")
-
-
-class MarketStatus(models.TextChoices):
-    """What a market accepts."""
-
-    TRADING = "TRADING"
-    POST_ONLY = "POST_ONLY"
-    HALT = "HALT"
-    BREAK = "BREAK"
 
 
 class Asset(models.Model):
@@ -50,7 +42,7 @@ class Market(models.Model):
     symbol = models.TextField(unique=True, validators=[SYMBOL])
     base = models.ForeignKey(Asset, models.PROTECT, related_name="+")
     quote = models.ForeignKey(Asset, models.PROTECT, related_name="+")
-    status = models.TextField(choices=MarketStatus.choices, default=MarketStatus.TRADING)
+    status = models.TextField(choices=choices(MarketStatus), default=MarketStatus.TRADING)
     tick_size = amount()
     step_size = amount()
     min_notional = amount(default=0)

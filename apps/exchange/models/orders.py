@@ -8,79 +8,16 @@ from django.db import models
 from apps.exchange.models.fields import amount, fee_bps, optional_amount
 from apps.exchange.models.ledger import Account
 from apps.exchange.models.markets import Market
-
-
-class Side(models.TextChoices):
-    """What the owner does with the base asset."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-
-class OrderType(models.TextChoices):
-    """How an order meets the book."""
-
-    LIMIT = "LIMIT"
-    MARKET = "MARKET"
-    LIMIT_MAKER = "LIMIT_MAKER"
-    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
-    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
-
-
-class TimeInForce(models.TextChoices):
-    """How long an order stays."""
-
-    GTC = "GTC"
-    IOC = "IOC"
-    FOK = "FOK"
-    GTD = "GTD"
-
-
-class SelfTrade(models.TextChoices):
-    """Who yields where an order meets one of the same owner."""
-
-    EXPIRE_TAKER = "EXPIRE_TAKER"
-    EXPIRE_MAKER = "EXPIRE_MAKER"
-    EXPIRE_BOTH = "EXPIRE_BOTH"
-    DECREMENT = "DECREMENT"
-
-
-class OrderStatus(models.TextChoices):
-    """What became of an order."""
-
-    NEW = "NEW"
-    PARTIALLY_FILLED = "PARTIALLY_FILLED"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    REJECTED = "REJECTED"
-    EXPIRED = "EXPIRED"
-    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
-
-
-class Stage(models.TextChoices):
-    """Where an order is. It changes only under its market's lock."""
-
-    ARRIVED = "arrived"  # committed by its placer, not matched yet
-    STOPPED = "stopped"  # waits for its stop price
-    BOOK = "book"
-    DONE = "done"
-
-
-class Reason(models.TextChoices):
-    """Why an order ended otherwise than filled."""
-
-    NONE = ""
-    USER = "user"
-    OPERATOR = "operator"
-    REPLACED = "replaced"
-    TIME = "time"
-    UNFILLED = "unfilled"  # what IOC, FOK and MARKET leave
-    SELF_TRADE = "selfTrade"
-    WOULD_TAKE = "wouldTake"
-    WOULD_TRIGGER = "wouldTrigger"
-    MARKET_CLOSED = "marketClosed"
-    FROZEN = "frozen"
-
+from apps.exchange.vocabulary import (
+    OrderStatus,
+    OrderType,
+    Reason,
+    SelfTrade,
+    Side,
+    Stage,
+    TimeInForce,
+    choices,
+)
 
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 # By stage, not by status: a maker that is partly filled changes no indexed column.
@@ -102,10 +39,10 @@ class Order(models.Model):
     base_account = models.ForeignKey(Account, models.PROTECT, db_index=False, related_name="+")
     quote_account = models.ForeignKey(Account, models.PROTECT, db_index=False, related_name="+")
     client_order_id = models.TextField()
-    side = models.TextField(choices=Side.choices)
-    type = models.TextField(choices=OrderType.choices)
-    time_in_force = models.TextField(choices=TimeInForce.choices)
-    self_trade = models.TextField(choices=SelfTrade.choices)
+    side = models.TextField(choices=choices(Side))
+    type = models.TextField(choices=choices(OrderType))
+    time_in_force = models.TextField(choices=choices(TimeInForce))
+    self_trade = models.TextField(choices=choices(SelfTrade))
     price = optional_amount()
     stop_price = optional_amount()
     quantity = amount()
@@ -119,9 +56,9 @@ class Order(models.Model):
     taker_fee_bps = fee_bps()
     hold = amount()
     held = amount()
-    status = models.TextField(choices=OrderStatus.choices, default=OrderStatus.NEW)
-    stage = models.TextField(choices=Stage.choices, default=Stage.ARRIVED)
-    reason = models.TextField(choices=Reason.choices, default=Reason.NONE, blank=True)
+    status = models.TextField(choices=choices(OrderStatus), default=OrderStatus.NEW)
+    stage = models.TextField(choices=choices(Stage), default=Stage.ARRIVED)
+    reason = models.TextField(choices=choices(Reason), default=Reason.NONE, blank=True)
     priority = models.BigIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     correlation_id = models.TextField(blank=True)
@@ -198,7 +135,7 @@ class Fill(models.Model):
         db_index=False,
         related_name="+",
     )
-    side = models.TextField(choices=Side.choices)
+    side = models.TextField(choices=choices(Side))
     is_maker = models.BooleanField()
     price = amount()
     quantity = amount()
