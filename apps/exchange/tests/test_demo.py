@@ -231,6 +231,7 @@ def start_command() -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "manage.py", "demo"],
         cwd=ROOT,
-        env={**os.environ, "DEMO_SPEED": "3000"},
+        # The demo traders find no server there.
+        env={**os.environ, "DEMO_SPEED": "3000", "MOONX_PORT": "9"},
         stderr=subprocess.DEVNULL,
     )
