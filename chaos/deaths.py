@@ -65,7 +65,8 @@ class Judge:
             self.after = stands
             self.found.hold(int(stands == self.before), f"steps “{self.scene.step}” without effect")
             return
-        may_be_undone = self.scene.is_request and stands == self.before
+        # What was asked for may come to nothing, but not after it has been committed.
+        may_be_undone = self.scene.is_request and stands == self.before and not failpoint.is_late
         if stands != self.after and not may_be_undone:
             self.wrong.append(f"died {failpoint}: {_unlike(stands, self.after)}")
 

@@ -18,6 +18,7 @@ from django.db import connection
 from chaos.nursery import Ending, Nursery, function_of
 
 Arguments = Mapping[str, Any]
+COMMIT = "COMMIT"
 
 
 class Moment(StrEnum):
@@ -29,11 +30,13 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failpoint:
-    """One place to die at; statements are counted from 1."""
+    """One place to die at; statements are counted from 1. `is_late` tells that a COMMIT has been
+    answered before, so that something stands already."""
 
     number: int
     moment: Moment
     statement: str = ""
+    is_late: bool = False
 
     def __str__(self) -> str:
         return f"{self.moment} statement {self.number}, {self.statement}"
@@ -71,7 +74,7 @@ def watched(deadly: Failpoint | None = None) -> Iterator[Watch]:
     """Within it, every statement and every COMMIT of the connection is counted, perhaps deadly."""
     watch = Watch(deadly)
     commit = connection._commit  # type: ignore[attr-defined]
-    connection._commit = lambda: watch.around("COMMIT", commit)  # type: ignore[attr-defined]
+    connection._commit = lambda: watch.around(COMMIT, commit)  # type: ignore[attr-defined]
     try:
         with connection.execute_wrapper(watch.execute):
             yield watch
@@ -132,9 +135,11 @@ def everywhere(
 
 
 def _all_of(statements: list[str]) -> Iterator[Failpoint]:
+    is_late = False
     for number, statement in enumerate(statements, start=1):
         for moment in Moment:
-            yield Failpoint(number=number, moment=moment, statement=statement)
+            is_late |= statement == COMMIT and moment is Moment.AFTER
+            yield Failpoint(number=number, moment=moment, statement=statement, is_late=is_late)
 
 
 def _strike(nursery: Nursery, call: str, arguments: Arguments, failpoint: Failpoint) -> Ending:
