@@ -13,8 +13,10 @@ from apps.exchange.api.errors import ApiError
 from apps.exchange.api.order_params import Asked, ResponseType
 from apps.exchange.models import OPEN, Fill, Market, Order, OrderStatus
 from apps.exchange.orders.request import made_up_id
-from moonx.core import locks
+from moonx.core import activity, locks, logs
 from moonx.core.locks import Lock
+
+log = logs.get("moonx.orders")
 
 RESTRICTED = "Order was not canceled due to cancel restrictions."
 
@@ -54,6 +56,7 @@ def put(market: Market, asked: Asked, user_id: int) -> dict[str, Any]:
     """Places an order and answers as it then stands; ApiError where it was refused."""
     with refusals.told():
         order = orders.place(market, user_id, asked.order)
+    _tell("order_placed", order)
     refusals.raise_rejected(order)
     fills: list[Fill] = []
     if asked.response is ResponseType.FULL and order.filled_quantity:
@@ -76,7 +79,25 @@ def withdraw(
     named = Named(market=market, owner_id=user_id, order_id=order_id, client_id=client_order_id)
     with refusals.told():
         order = _cancel(named) if restriction is None else _cancel_if(named, restriction)
+    _tell("order_canceled", order)
     return order_shapes.canceled(market, order, request_id=request_id or made_up_id())
+
+
+def withdraw_all(market: Market, user_id: int) -> list[dict[str, Any]]:
+    """Cancels all open orders in a market and answers as they then stand; ApiError for none."""
+    with refusals.told():
+        found = orders.cancel_all(market, user_id)
+    if not found:
+        errors.fail(errors.UNKNOWN_ORDER)
+    for order in found:
+        _tell("order_canceled", order)
+    return [order_shapes.canceled(market, row, request_id=made_up_id()) for row in found]
+
+
+def _tell(action: str, order: Order) -> None:
+    activity.note_frequent(order.owner_id, action)
+    if logs.is_debug():
+        log.debug(action, order=order.pk, market=order.market_id, status=order.status)
 
 
 def _cancel(named: Named) -> Order:

@@ -1,7 +1,7 @@
 """How many orders a user may place in ten seconds, and in a day."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,12 +37,12 @@ class Window:
     interval: str
     number: int
     seconds: int
-    setting: str
+    most: Callable[[], int]
 
     @property
     def limit(self) -> int:
         """How many orders of one user it may hold."""
-        return int(getattr(settings.ENV, self.setting))
+        return self.most()
 
     @property
     def header(self) -> str:
@@ -60,8 +60,18 @@ class Window:
 
 
 WINDOWS = (
-    Window(interval="SECOND", number=10, seconds=10, setting="rate_limit_orders_per_10s"),
-    Window(interval="DAY", number=1, seconds=86_400, setting="rate_limit_orders_per_day"),
+    Window(
+        interval="SECOND",
+        number=10,
+        seconds=10,
+        most=lambda: settings.ENV.rate_limit_orders_per_10s,
+    ),
+    Window(
+        interval="DAY",
+        number=1,
+        seconds=86_400,
+        most=lambda: settings.ENV.rate_limit_orders_per_day,
+    ),
 )
 
 

@@ -7,7 +7,6 @@ from apps.exchange.api import (
     accounts,
     desk,
     endpoint,
-    errors,
     order_counts,
     order_params,
     order_shapes,
@@ -19,7 +18,6 @@ from apps.exchange.api import (
 from apps.exchange.api.order_schemas import CANCELED, CANCELED_ORDERS, PLACED, REPLACED, TESTED
 from apps.exchange.api.params import Param, Query
 from apps.exchange.api.signing import Caller, Needs
-from apps.exchange.orders.request import made_up_id
 
 router = accounts.router  # one path answers reading and cancelling alike
 
@@ -104,12 +102,7 @@ def cancel_order(query: Query, caller: Caller) -> dict[str, Any]:
 )
 def cancel_open_orders(query: Query, caller: Caller) -> list[dict[str, Any]]:
     """Cancels all open orders in a market."""
-    market = symbols.market(query.needed("symbol"))
-    with refusals.told():
-        found = orders.cancel_all(market, caller.user_id)
-    if not found:
-        errors.fail(errors.UNKNOWN_ORDER)
-    return [order_shapes.canceled(market, row, request_id=made_up_id()) for row in found]
+    return desk.withdraw_all(symbols.market(query.needed("symbol")), caller.user_id)
 
 
 @endpoint.own(

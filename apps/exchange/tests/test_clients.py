@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from binance_common.configuration import ConfigurationRestAPI
 from binance_common.errors import BadRequestError, UnauthorizedError
 from binance_sdk_spot.rest_api.models import (
@@ -21,7 +22,7 @@ from binance_sdk_spot.rest_api.models import (
 from binance_sdk_spot.spot import Spot
 
 from apps.exchange import tickers
-from apps.exchange.models import Market
+from apps.exchange.models import Market, Order
 from apps.exchange.tests import trading
 from apps.exchange.tests.server import serving
 from apps.exchange.tests.signing import Signer
@@ -182,3 +183,12 @@ def test_binances_own_sdk_is_told_when_its_key_is_wrong(server: str, market: Mar
     signer.key = "x" * 64
     with pytest.raises(UnauthorizedError):
         _sdk(server, signer).get_account()
+
+
+def test_the_id_of_a_request_is_on_its_order_and_on_the_answer(server: str, market: Market) -> None:
+    signer = Signer(rich())
+    query = signer.sign({"symbol": "ETHUSDC", "side": "BUY", "type": "MARKET", "quantity": "1"})
+    headers = {**signer.headers, "X-Request-ID": "trace-8"}
+    answer = requests.post(f"{server}/api/v3/order?{query}", headers=headers, timeout=PATIENCE_S)
+    assert answer.headers["X-Request-ID"] == "trace-8"
+    assert Order.objects.latest("id").correlation_id == "trace-8"

@@ -1,19 +1,18 @@
 """Orders over HTTP: answered as Binance Spot answers them, and refused in its words."""
 
+import logging
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient, Client
 
-from apps.exchange import orders
-from apps.exchange.models import Fill, Market, MarketStatus, Order
+from apps.exchange.models import Fill, Market, Order
 from apps.exchange.tests import trading
 from apps.exchange.tests.factory import at, trade, traded
-from apps.exchange.tests.signing import Signer, bearer, fault, now_ms
+from apps.exchange.tests.signing import Signer, bearer, now_ms
 from apps.exchange.tests.trading import buy, rich, sell
-from moonx.core import valkey
 from moonx.core.models import OutboxEvent
 
 pytestmark = pytest.mark.usefixtures("db", "clean_valkey")
@@ -341,275 +340,37 @@ def test_exchange_info_tells_what_may_be_placed(market: Market) -> None:
     ]
 
 
-# One order for another
-
-
-REPLACE = {**LIMIT, "price": "11", "cancelReplaceMode": "STOP_ON_FAILURE"}
-
-
-def test_an_order_is_replaced(signer: Signer) -> None:
-    old = signer.ask("POST", "/order", **LIMIT)["orderId"]
-    answer = signer.ask("POST", "/order/cancelReplace", **REPLACE, cancelOrderId=old)
-    assert list(answer) == ["cancelResult", "newOrderResult", "cancelResponse", "newOrderResponse"]
-    assert (answer["cancelResult"], answer["newOrderResult"]) == ("SUCCESS", "SUCCESS")
-    assert answer["cancelResponse"]["orderId"] == old
-    assert answer["newOrderResponse"]["price"] == "11.00000000"
-
-
-def test_what_the_old_order_held_pays_for_the_new_one(market: Market) -> None:
-    signer = Signer(trading.trader(USDC="10.1"))
-    old = signer.ask("POST", "/order", **LIMIT)["orderId"]
-    new = {**REPLACE, "price": "9"}
-    assert signer.ask("POST", "/order/cancelReplace", **new, cancelOrderId=old)
-
-
-def replaced(signer: Signer, status: int, **order: Any) -> Any:
-    answer = signer.send("POST", "/order/cancelReplace", **order)
-    assert answer.status_code == status, answer.content
-    return answer.json()
-
-
-def test_where_the_old_order_is_gone_the_new_one_is_not_tried(signer: Signer) -> None:
-    assert replaced(signer, 400, **REPLACE, cancelOrderId=1) == {
-        "code": -2022,
-        "msg": "Order cancel-replace failed.",
-        "data": {
-            "cancelResult": "FAILURE",
-            "newOrderResult": "NOT_ATTEMPTED",
-            "cancelResponse": {"code": -2011, "msg": "Unknown order sent."},
-            "newOrderResponse": None,
-        },
-    }
-    assert not Order.objects.exists()
-
-
-def test_or_it_is_placed_all_the_same(signer: Signer) -> None:
-    order = {**REPLACE, "cancelReplaceMode": "ALLOW_FAILURE"}
-    answer = replaced(signer, 409, **order, cancelOrigClientOrderId="gone")
-    assert (answer["code"], answer["msg"]) == (-2021, "Order cancel-replace partially failed.")
-    assert (answer["data"]["cancelResult"], answer["data"]["newOrderResult"]) == (
-        *("FAILURE", "SUCCESS"),
-    )
-    assert Order.objects.count() == 1
-
-
-def test_a_new_order_that_the_match_rejects_leaves_the_old_one_cancelled(
-    signer: Signer, offers: int
-) -> None:
-    old = signer.ask("POST", "/order", **{**LIMIT, "price": "9"})["orderId"]
-    order = {name: value for name, value in REPLACE.items() if name != "timeInForce"}
-    answer = replaced(signer, 409, **{**order, "type": "LIMIT_MAKER"}, cancelOrderId=old)
-    assert answer["code"] == -2021
-    assert answer["data"]["cancelResponse"]["status"] == "CANCELED"
-    assert answer["data"]["newOrderResponse"] == {
-        "code": -2010,
-        "msg": "Order would immediately match and take.",
-    }
-    both = {**order, "type": "LIMIT_MAKER", "cancelReplaceMode": "ALLOW_FAILURE"}
-    assert replaced(signer, 400, **both, cancelOrderId=old)["code"] == -2022
-
-
-def test_what_breaks_a_rule_replaces_nothing(signer: Signer) -> None:
-    old = signer.ask("POST", "/order", **LIMIT)["orderId"]
-    answer = replaced(signer, 400, **{**REPLACE, "quantity": "0.00001"}, cancelOrderId=old)
-    assert answer == {"code": -1013, "msg": "Filter failure: LOT_SIZE"}
-    assert signer.ask("GET", "/order", symbol="ETHUSDC", orderId=old)["status"] == "NEW"
-
-
-# What is refused
-
-
-WRONG: list[tuple[dict[str, Any], int, str]] = [
-    ({"symbol": None}, -1102, "'symbol'"),
-    ({"symbol": "NOPE"}, -1121, "Invalid symbol."),
-    ({"symbol": "ethusdc"}, -1100, "'symbol'"),
-    ({"side": None}, -1102, "'side'"),
-    ({"side": "HOLD"}, -1117, "Invalid side."),
-    ({"type": "ICEBERG"}, -1116, "Invalid orderType."),
-    ({"type": "STOP_LOSS"}, -1013, "Stop loss orders are not supported"),
-    ({"type": "TAKE_PROFIT"}, -1013, "Take profit orders are not supported"),
-    ({"timeInForce": None}, -1102, "'timeInForce'"),
-    ({"timeInForce": "GTX"}, -1115, "Invalid timeInForce."),
-    ({"timeInForce": "GTD"}, -1102, "'goodTillDate'"),
-    ({"timeInForce": "GTD", "goodTillDate": 1}, -2010, "goodTillDate"),
-    ({"goodTillDate": 10**13}, -1106, "'goodTillDate'"),
-    ({"quantity": None}, -1102, "'quantity'"),
-    ({"quantity": ""}, -1105, "'quantity'"),
-    ({"quantity": "0"}, -1013, "Invalid quantity."),
-    ({"quantity": "0.00001"}, -1013, "Filter failure: LOT_SIZE"),
-    ({"quantity": "0.0001"}, -1013, "Filter failure: NOTIONAL"),
-    ({"quantity": "1" + "0" * 30}, -1100, "'quantity'"),
-    ({"quantity": "9" * 20}, -1013, "Filter failure: LOT_SIZE"),
-    ({"quantity": "1." + "1" * 40}, -1100, "'quantity'"),
-    ({"quantity": "1." + "1" * 19}, -1111, "'quantity' has too much precision"),
-    ({"quantity": "NaN"}, -1100, "'quantity'"),
-    ({"quantity": "Infinity"}, -1100, "'quantity'"),
-    ({"quantity": "-1"}, -1100, "'quantity'"),
-    ({"quantity": "+1"}, -1100, "'quantity'"),
-    ({"quantity": "1e3"}, -1100, "'quantity'"),
-    ({"quantity": "1E-3"}, -1100, "'quantity'"),
-    ({"quantity": "\uff11"}, -1100, "'quantity'"),
-    ({"quantity": "٣"}, -1100, "'quantity'"),
-    ({"quantity": "1_0"}, -1100, "'quantity'"),
-    ({"quantity": " 1"}, -1100, "'quantity'"),
-    ({"quantity": "1\n"}, -1100, "'quantity'"),
-    ({"quantity": "1\x00"}, -1100, "'quantity'"),
-    ({"quantity": ".5"}, -1100, "'quantity'"),
-    ({"quantity": "1."}, -1100, "'quantity'"),
-    ({"quantity": "0x1"}, -1100, "'quantity'"),
-    ({"price": None}, -1102, "'price'"),
-    ({"price": "0.00"}, -1013, "Invalid price."),
-    ({"price": "10.001"}, -1013, "Filter failure: PRICE_FILTER"),
-    ({"price": "10.0000001"}, -1111, "'price' has too much precision"),
-    ({"price": "9" * 20}, -1013, "Filter failure: PRICE_FILTER"),
-    ({"price": "51"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
-    ({"quoteOrderQty": "5"}, -1106, "'quoteOrderQty'"),
-    ({"stopPrice": "5"}, -1106, "'stopPrice'"),
-    ({"type": "LIMIT_MAKER"}, -1106, "'timeInForce'"),
-    ({"type": "STOP_LOSS_LIMIT"}, -1102, "'stopPrice'"),
-    ({"type": "MARKET"}, -1106, "'timeInForce'"),
-    ({"type": "MARKET", "timeInForce": None}, -1106, "'price'"),
-    ({"type": "MARKET", "timeInForce": None, "price": None, "quantity": None}, -1102, "'quoteOrd"),
-    ({"type": "MARKET", "timeInForce": None, "price": None, "quoteOrderQty": "5"}, -1128, "Combin"),
-    ({"newClientOrderId": ""}, -1105, "'newClientOrderId'"),
-    ({"newClientOrderId": "a" * 37}, -1100, "'newClientOrderId'"),
-    ({"newClientOrderId": "no spaces"}, -1100, "'newClientOrderId'"),
-    ({"newClientOrderId": "taken"}, -2010, "Duplicate order sent."),
-    ({"newOrderRespType": "SHORT"}, -1130, "'newOrderRespType'"),
-    ({"selfTradePreventionMode": "NONE"}, -1130, "'selfTradePreventionMode'"),
-    ({"icebergQty": "1"}, -1013, "Iceberg orders are not supported"),
-    ({"trailingDelta": "10"}, -1013, "Trailing stop orders are not supported"),
-    ({"pegPriceType": "PRIMARY_PEG"}, -1013, "Pegged orders are not supported"),
-    ({"strategyId": "1"}, -1106, "'strategyId'"),
-    ({"madeUp": "1"}, -1101, "Too many parameters"),
-    ({"quantity": "100000"}, -1013, "Filter failure: MAX"),
-    ({"quantity": "999999"}, -2010, "insufficient balance"),
-    ({"timestamp": 1}, -1021, "outside of the recvWindow"),
-    ({"timestamp": 10**16}, -1021, "ahead of the server's time"),
-    ({"timestamp": "soon"}, -1100, "'timestamp'"),
-    ({"signature": "0" * 64}, -1101, "'signature'"),
-]
-
-
-@pytest.mark.parametrize(("changes", "code", "words"), WRONG)
-def test_what_is_wrong_with_an_order_is_said_and_leaves_no_row(
-    signer: Signer, market: Market, changes: dict[str, Any], code: int, words: str
-) -> None:
-    traded(market, trade(1, at("2026-11-01 12:00"), "10"))
-    first = signer.ask("POST", "/order", **LIMIT, newClientOrderId="taken")["orderId"]
-    signer.ask("DELETE", "/order", symbol="ETHUSDC", orderId=first)
-    if "MAX" in words:
-        Market.objects.update(max_quantity=Decimal(1000))
-        market.refresh_from_db()
-        market.save()
-        words = "Filter failure: LOT_SIZE"
-    facts = OutboxEvent.objects.count()
-    given = {name: value for name, value in {**LIMIT, **changes}.items() if value is not None}
-    found, message = fault(signer.send("POST", "/order", **given))
-    assert (found, words in message) == (code, True), message
-    assert Order.objects.count() == 1
-    assert OutboxEvent.objects.count() == facts
-
-
-@pytest.mark.parametrize("status", [MarketStatus.HALT, MarketStatus.BREAK])
-def test_a_closed_market_takes_no_orders(status: MarketStatus) -> None:
-    trading.market(status=status)
-    assert Signer(rich()).refused("POST", "/order", **LIMIT) == (-1013, "Market is closed.")
-
-
-def test_a_frozen_account_is_told_so_and_places_nothing(signer: Signer) -> None:
-    orders.freeze(signer.ask("GET", "/account")["uid"], reason="test")
-    assert signer.refused("POST", "/order", **LIMIT)[0] == -2010
-    assert signer.ask("GET", "/account")["canTrade"] is False
-
-
-def test_a_maker_that_would_take_is_rejected_and_its_row_says_why(
-    signer: Signer, offers: int
-) -> None:
-    order = {name: value for name, value in LIMIT.items() if name != "timeInForce"}
-    found = signer.refused("POST", "/order", **{**order, "type": "LIMIT_MAKER"})
-    assert found == (-2010, "Order would immediately match and take.")
-    newest = signer.ask("GET", "/allOrders", symbol="ETHUSDC")[-1]
-    assert (newest["status"], newest["executedQty"]) == ("REJECTED", "0.00000000")
-
-
-def test_nobody_learns_of_anothers_order(signer: Signer, market: Market) -> None:
-    other = buy(market, rich(), "9", "1", client_order_id="theirs")
-    for named in ({"orderId": other.pk}, {"origClientOrderId": "theirs"}):
-        order = {"symbol": "ETHUSDC", **named}
-        assert signer.refused("GET", "/order", **order) == (-2013, "Order does not exist.")
-        assert signer.refused("DELETE", "/order", **order) == (-2011, "Unknown order sent.")
-    absent = {"symbol": "ETHUSDC", "orderId": 10**18}
-    assert signer.refused("GET", "/order", **absent) == (-2013, "Order does not exist.")
-    assert signer.refused("DELETE", "/order", **absent) == (-2011, "Unknown order sent.")
-    for path in ("/openOrders", "/allOrders", "/myTrades"):
-        assert signer.ask("GET", path, symbol="ETHUSDC") == []
-    assert signer.refused("DELETE", "/openOrders", symbol="ETHUSDC")[0] == -2011
-    other.refresh_from_db()
-    assert other.status == "NEW"
-    unnamed = signer.refused("GET", "/order", symbol="ETHUSDC")
-    assert unnamed[0] == -1102
-
-
-# Limits
-
-
-@pytest.fixture
-def three_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = settings.ENV.model_copy(update={"rate_limit_orders_per_10s": 3})
-    monkeypatch.setattr(settings, "ENV", changed)
-
-
-def test_each_order_tells_how_many_there_were(signer: Signer) -> None:
-    for number in ("1", "2"):
-        answer = signer.send("POST", "/order", **LIMIT)
-        assert answer["X-MBX-ORDER-COUNT-1D"] == number
-        assert int(answer["X-MBX-ORDER-COUNT-10S"]) in {1, 2}
-    counts = signer.ask("GET", "/rateLimit/order")
-    assert [(row["interval"], row["limit"]) for row in counts] == [
-        ("SECOND", 100),
-        ("DAY", 200_000),
-    ]
-    assert counts[1]["count"] == 2
-
-
-@pytest.mark.usefixtures("three_orders")
-def test_too_many_orders_wait(signer: Signer) -> None:
-    answers = [signer.send("POST", "/order", **LIMIT) for _ in range(7)]  # in at most two windows
-    refused = answers[-1]
-    if refused.status_code != 429:
-        refused = signer.send("POST", "/order", **LIMIT)
-    assert fault(refused, 429) == (
-        -1015,
-        "Too many new orders; current limit is 3 orders per 10 SECOND.",
-    )
-    assert 1 <= int(refused["Retry-After"]) <= 10
-    assert Signer(rich()).send("POST", "/order", **LIMIT).status_code == 200
-
-
-def test_orders_are_taken_while_they_cannot_be_counted(
-    signer: Signer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unreachable = valkey.connect("redis://127.0.0.1:1/0")
-    with monkeypatch.context() as without_server:
-        without_server.setattr(valkey, "client", lambda: unreachable)
-        answer = signer.send("POST", "/order", **LIMIT)
-    from apps.exchange.api import weights
-
-    weights.forget_silence()
-    assert answer.status_code == 200
-
-
 # Traces
 
 
-def test_an_order_keeps_the_id_of_its_request(signer: Signer) -> None:
-    query = signer.sign(LIMIT)
-    answer = signer.raw("POST", "/order", query=query, **{"X-Request-ID": "trace-7"})
-    assert answer["X-Request-ID"] == "trace-7"
-    assert Order.objects.get().correlation_id == "trace-7"
-    told = OutboxEvent.objects.exclude(name="user.activity").filter(name__startswith="order.")
-    assert set(told.values_list("correlation_id", flat=True)) == {"trace-7"}
+def test_an_order_keeps_the_id_of_its_request_in_rows_facts_and_lines(
+    signer: Signer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    headers = {**signer.headers, "X-Request-ID": "trace-7"}
+    send = async_to_sync(AsyncClient().generic)
+    answer = send("POST", f"/api/v3/order?{signer.sign(LIMIT)}", headers=headers)
+    assert (answer.status_code, answer["X-Request-ID"]) == (200, "trace-7")
+    order = Order.objects.get()
+    assert order.correlation_id == "trace-7"
+    told = OutboxEvent.objects.filter(name__startswith="order.")
+    assert {event.correlation_id for event in told} == {"trace-7"}
+    lines: list[Any] = [record.msg for record in caplog.records if record.name == "moonx.orders"]
+    assert [(line["event"], line["order"], line["correlation_id"]) for line in lines] == [
+        ("order_placed", order.pk, "trace-7")
+    ]
+
+
+def test_what_a_user_does_is_told_once_a_minute_without_amounts(signer: Signer) -> None:
+    for _ in range(2):
+        order_id = signer.ask("POST", "/order", **LIMIT)["orderId"]
+        signer.ask("DELETE", "/order", symbol="ETHUSDC", orderId=order_id)
+    owner_id = Order.objects.earliest("id").owner_id
+    told = OutboxEvent.objects.filter(name="user.activity").order_by("id")
+    assert [event.payload for event in told if event.payload["action"] != "key_created"] == [
+        {"userId": owner_id, "action": "order_placed"},
+        {"userId": owner_id, "action": "order_canceled"},
+    ]
 
 
 def test_other_methods_of_a_path_are_named() -> None:
