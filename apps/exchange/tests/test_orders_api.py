@@ -11,7 +11,7 @@ from django.test import AsyncClient, Client
 from apps.exchange.models import Fill, Market, Order
 from apps.exchange.tests import trading
 from apps.exchange.tests.factory import at, trade, traded
-from apps.exchange.tests.signing import Signer, bearer, now_ms
+from apps.exchange.tests.signing import FORM, Signer, bearer, now_ms
 from apps.exchange.tests.trading import buy, rich, sell
 from moonx.core.models import OutboxEvent
 
@@ -348,8 +348,9 @@ def test_an_order_keeps_the_id_of_its_request_in_rows_facts_and_lines(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     headers = {**signer.headers, "X-Request-ID": "trace-7"}
-    send = async_to_sync(AsyncClient().generic)
-    answer = send("POST", f"/api/v3/order?{signer.sign(LIMIT)}", headers=headers)
+    post = async_to_sync(AsyncClient().post)
+    path = f"/api/v3/order?{signer.sign(LIMIT)}"
+    answer = post(path, "", content_type=FORM, headers=headers)
     assert (answer.status_code, answer["X-Request-ID"]) == (200, "trace-7")
     order = Order.objects.get()
     assert order.correlation_id == "trace-7"
