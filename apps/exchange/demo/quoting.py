@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from apps.exchange.models import OrderType, Side, TimeInForce
+from apps.exchange.vocabulary import OrderType, Side, TimeInForce
 from moonx.core import money
 from moonx.core.money import EXACT
 

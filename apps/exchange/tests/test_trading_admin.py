@@ -439,6 +439,13 @@ def test_a_market_of_one_asset_is_refused(staff: Client) -> None:
     assert "A market trades two assets." in answer.content.decode()
 
 
+def test_decimals_of_an_asset_stay_once_somebody_has_it(staff: Client, market: Market) -> None:
+    address = page(market.base)
+    assert 'name="decimals"' in body(staff, address)
+    trading.rich()
+    assert 'name="decimals"' not in body(staff, address)
+
+
 # Traders, tiers, keys
 
 
