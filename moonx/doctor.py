@@ -13,7 +13,8 @@ from django.db.models.functions import Now
 from redis import RedisError
 
 from apps.exchange import freshness
-from apps.exchange.models import Market, MarketStatus, Trade
+from apps.exchange.ledger import reconcile
+from apps.exchange.models import Journal, Market, MarketStatus, Trade
 from moonx import schedule
 from moonx.core import clock, presence, startup, valkey
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
@@ -22,6 +23,7 @@ from moonx.settings.env import QUEUES
 
 WAITED_TOO_LONG = timedelta(seconds=10)
 LONG_QUEUE = 1_000
+LOOKED_LATELY = timedelta(minutes=5)  # a run each minute, and some that were lost
 
 
 class Level(StrEnum):
@@ -230,6 +232,21 @@ def _market_data() -> Iterator[Finding]:
         yield ok("candles", "Every interval is closed up to now.")
 
 
+def _ledger() -> Iterator[Finding]:
+    last = Cursor.objects.filter(name=reconcile.CURSOR).first()
+    if last is None and not Journal.objects.exists():
+        yield ok("ledger", "There is nothing in it.")
+    elif last is None or clock.db_now() - last.updated_at > LOOKED_LATELY:
+        when = f"last at {last.updated_at:%Y-%m-%d %H:%M:%S} UTC" if last else "never yet"
+        yield fail(
+            "ledger",
+            f"It was found in order {when}.",
+            "Run `manage.py reconcile --dry-run`: it lists what does not add up.",
+        )
+    else:
+        yield ok("ledger", f"In order at {last.updated_at:%H:%M:%S} UTC.")
+
+
 def _events() -> Iterator[Finding]:
     oldest = OutboxEvent.objects.order_by("id").first()
     if oldest is not None and clock.db_now() - oldest.created_at > WAITED_TOO_LONG:
@@ -278,6 +295,7 @@ QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = 
     (BROKER, _queues),
     (DATABASE, _markets),
     (DATABASE, _market_data),
+    (DATABASE, _ledger),
     (DATABASE, _events),
     (DATABASE | CACHE, _push_server),
 )

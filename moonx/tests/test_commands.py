@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from typing import Any
@@ -16,8 +17,9 @@ from django.test import override_settings
 from django_celery_beat.models import PeriodicTask
 
 from moonx import doctor, schedule
-from moonx.core import locks, valkey
+from moonx.core import clock, locks, valkey
 from moonx.core.locks import Lock
+from moonx.core.models import Cursor
 from moonx.doctor import Finding, Level
 from moonx.settings import env
 
@@ -207,6 +209,14 @@ def test_the_doctor_tells_of_late_entries_and_unclosed_candles() -> None:
     sentences = " ".join(finding.sentence for finding in found)
     assert "exchange.update_tickers is late" in sentences
     assert "1m candles are not closed up to now" in sentences
+
+
+def test_the_doctor_tells_when_the_ledger_was_last_in_order() -> None:
+    assert findings()["ledger"].level is Level.OK
+    run("reconcile", "--new")
+    assert findings()["ledger"].sentence.startswith("In order at ")
+    Cursor.objects.update(updated_at=clock.db_now() - timedelta(minutes=6))
+    assert findings()["ledger"].level is Level.FAIL
 
 
 def test_the_doctor_names_one_server_for_two_purposes_and_settings_without_effect(

@@ -6,10 +6,6 @@ from NEW or WHOLE. The values are those of `invariants.Scope`.
 
 from collections.abc import Mapping
 
-SINCE_SEAL = """
-FROM exchange_entry e JOIN exchange_journal j ON j.id = e.journal_id
-WHERE e.journal_id >= %(floor)s AND j.xid >= %(sealed)s::text::xid8"""
-
 # Where new trades begin in each market: at the first one, or behind the last.
 STARTS = """
 SELECT m.id AS market_id, coalesce(
@@ -32,14 +28,18 @@ JOIN exchange_fill f ON f.market_id = s.market_id AND f.seq >= s.seq
 UNION
 SELECT o.id FROM exchange_account a JOIN exchange_order o ON o.owner_id = a.owner_id
 WHERE a.id = ANY(%(accounts)s::bigint[]) AND o.stage <> 'done'
+  AND age(o.xmin) <= age(%(since)s::text::xid8::xid)
 """
 
 NEW: Mapping[str, str] = {
     "starts": "SELECT * FROM unnest(%(markets)s::int[], %(starts)s::bigint[]) AS s(market_id, seq)",
     "accounts": "a.id = ANY(%(accounts)s::bigint[])",
     "orders": "o.id = ANY(%(orders)s::bigint[])",
-    "sums": f"""LATERAL (
-  SELECT sum(e.amount) AS total {SINCE_SEAL} AND e.account_id = a.id) d ON true""",
+    # A look-up per entry: a join might begin with all journals, for each account anew.
+    "sums": """LATERAL (
+  SELECT sum(e.amount) AS total FROM exchange_entry e
+  WHERE e.account_id = a.id AND e.journal_id >= %(floor)s AND %(sealed)s::text::xid8 <= (
+    SELECT j.xid FROM exchange_journal j WHERE j.id = e.journal_id)) d ON true""",
     "holds": """LATERAL (
   SELECT sum(o.held) AS total FROM exchange_order o
   WHERE o.owner_id = a.owner_id AND o.stage <> 'done'
@@ -50,8 +50,10 @@ WHOLE: Mapping[str, str] = {
     "starts": STARTS,
     "accounts": "a.owner_id IS NOT NULL",
     "orders": "(o.updated_at >= %(moment)s::timestamptz OR o.stage <> 'done')",
-    "sums": f"""(
-  SELECT e.account_id, sum(e.amount) AS total {SINCE_SEAL} GROUP BY e.account_id
+    "sums": """(
+  SELECT e.account_id, sum(e.amount) AS total
+  FROM exchange_journal j JOIN exchange_entry e ON e.journal_id = j.id
+  WHERE e.journal_id >= %(floor)s AND j.xid >= %(sealed)s::text::xid8 GROUP BY e.account_id
 ) d ON d.account_id = a.id""",
     "holds": """(
   SELECT CASE o.side WHEN 'BUY' THEN o.quote_account_id ELSE o.base_account_id END AS account_id,
@@ -384,7 +386,8 @@ SELECT format('transaction %%s has been, the next one is %%s: see the runbook', 
 FROM (
   SELECT greatest(%(since)s::bigint, %(sealed)s::bigint,
       (SELECT xid::text::bigint FROM exchange_journal ORDER BY xid DESC LIMIT 1)) AS last,
-    pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
+    greatest(pg_snapshot_xmax(pg_current_snapshot()), pg_current_xact_id_if_assigned())
+      ::text::bigint AS next
 ) p WHERE p.last > p.next
 """
 

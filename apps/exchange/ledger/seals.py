@@ -16,7 +16,7 @@ from moonx.core.locks import Lock
 
 log = logs.get("moonx.ledger")
 
-SPAN = 10_000  # journals of a seal: some 200 ms to make one, as much to compute it again
+SPAN = 5_000  # journals of a seal: some 100 ms to make one, as much to compute it again
 LOCK_KEY = locks.key_of("ledger.seal")
 
 # A transaction is sealed as a whole. What is below the oldest one under way is complete.

@@ -1,6 +1,7 @@
 """Damage that nobody can do by the rules: planted by the tables' owner, past every guard."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -47,3 +48,18 @@ def _run(connection: psycopg.Connection, statements: Sequence[str]) -> None:
     for statement in statements:
         if not connection.execute(statement.encode()).rowcount:
             raise AssertionError(f"nothing was damaged by {statement}")
+
+
+def settle() -> None:
+    """Waits until no transaction of the server, of any database, is older than what was written."""
+    query = (
+        "SELECT pg_snapshot_xmin(pg_current_snapshot()) > xid FROM exchange_journal "
+        "ORDER BY xid DESC LIMIT 1"
+    )
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as connection:
+        for _ in range(1_000):
+            row = connection.execute(query).fetchone()
+            if row is None or row[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("an old transaction does not end")

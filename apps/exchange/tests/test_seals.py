@@ -14,7 +14,7 @@ from apps.exchange.ledger import reconcile, seals
 from apps.exchange.ledger.invariants import INVARIANTS
 from apps.exchange.models import House, Journal, Market, Seal, SealedBalance
 from apps.exchange.tests import trading
-from apps.exchange.tests.faults import as_owner, damaged, plant
+from apps.exchange.tests.faults import as_owner, damaged, plant, settle
 from apps.exchange.tests.trading import buy, rich, sell
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
@@ -30,6 +30,7 @@ def market(committed_db: None) -> Market:
     for _ in range(4):
         sell(market, alice, "2000", "0.1")
         buy(market, bob, "2000", "0.1")
+    settle()
     return market
 
 
@@ -37,6 +38,7 @@ def more(market: Market) -> None:
     """One more trade."""
     sell(market, rich(), "2000", "0.1")
     buy(market, rich(), "2000", "0.1")
+    settle()
 
 
 def broken(check: Callable[[], reconcile.Report]) -> set[str]:
@@ -93,10 +95,11 @@ def test_what_may_still_be_under_way_is_not_sealed(market: Market) -> None:
             "VALUES ('deposit', 'late', 0, '', '')"
         )
         before = Journal.objects.count()
-        more(market)
+        sell(market, rich(), "1000", "0.1")
         seal = seals.seal(before=EVERYTHING)
         assert seal is not None
         assert seal.journals == before
+    settle()
     assert seals.seal(before=EVERYTHING) is not None
 
 
@@ -182,10 +185,12 @@ def test_seals_are_not_changed_by_those_who_run_the_system(table: str) -> None:
 def test_a_transaction_is_sealed_as_a_whole(market: Market) -> None:
     seals.seal_all(before=EVERYTHING)
     alice = rich()
+    settle()
     seals.seal_all(before=EVERYTHING)
     with transaction.atomic():
         for number in range(5):
             ledger.fund(alice, market.quote, Decimal(1), source=f"many:{number}")
+    settle()
     seal = seals.seal(before=EVERYTHING, span=2)
     assert seal is not None
     assert seal.journals == 5
