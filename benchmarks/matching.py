@@ -26,21 +26,21 @@ def run(
     bench: Bench,
     *,
     n: int = FULL_N,
+    slice_of: int = SLICE,
     markets: Sequence[int] = growth.MARKETS,
     open_orders: Sequence[int] = growth.OPEN_ORDERS,
 ) -> None:
     """Measures a backlog against the ORM, then callers, markets and open orders."""
     owners = make_owners(min(OWNERS, n))
-    backlog(bench, owners, n=n)
+    backlog(bench, owners, n=n, part=max(1, n // slice_of))
     growth.two_callers(bench, owners, n=max(50, n // 5))
     growth.by_markets(bench, owners, counts=markets, n=max(20, n // 20))
     growth.by_open_orders(bench, owners, counts=open_orders, n=max(20, n // 20))
 
 
-def backlog(bench: Bench, owners: list[int], *, n: int) -> None:
+def backlog(bench: Bench, owners: list[int], *, n: int, part: int) -> None:
     """The same flow by match() and by the ORM, which takes the beginning of each round's."""
     venues = {name: make_venue(name, f"{name}QUOTE", owners) for name in ("OURS", "ROWS", "BULK")}
-    part = max(1, n // SLICE)
     flow = plan(n * bench.rounds, owners=len(owners), seed=1)
     times: Times = {name: [] for name in venues}
     counts = dict.fromkeys(venues, 0)

@@ -21,11 +21,13 @@ from apps.exchange.models import (
     BookVersion,
     Candle,
     Entry,
+    FeeTier,
     Fill,
     House,
     Journal,
     JournalKind,
     Market,
+    MarketStatus,
     Order,
     OrderStatus,
     OrderType,
@@ -34,10 +36,21 @@ from apps.exchange.models import (
     Stage,
     TimeInForce,
     Trade,
+    Trader,
     TradeSource,
 )
+from apps.exchange.orders import (
+    DuplicateOrder,
+    Filter,
+    FilterFailed,
+    Frozen,
+    InsufficientBalance,
+    NewOrder,
+    request,
+    rules,
+)
 from benchmarks import orm_facts
-from moonx.core import outbox
+from moonx.core import logs, outbox
 from moonx.core.events import Event
 from moonx.core.intervals import Interval
 from moonx.core.money import EXACT, WIDE
@@ -58,6 +71,82 @@ def match_all(market: Market, *, in_bulk: bool = False) -> int:
     for order_id in ids:
         match(market.pk, order_id, in_bulk=in_bulk)
     return len(ids)
+
+
+def place(market: Market, owner_id: int, new: NewOrder) -> Order:
+    """Validates an order, holds what it may cost, stores and matches it, in one transaction."""
+    request.check_form(new)
+    with transaction.atomic():
+        held = lock_market(market.pk)
+        order = agreed(held, owner_id, new)
+        own = Account.objects.filter(owner=owner_id, asset__in=[held.base, held.quote])
+        accounts = {row.asset_id: row for row in own.order_by("pk").select_for_update()}
+        order.base_account = accounts[held.base_id]
+        order.quote_account = accounts[held.quote_id]
+        account = order.quote_account if order.side == Side.BUY else order.base_account
+        account.held = EXACT.add(account.held, order.hold)
+        if account.balance is None or account.held > account.balance:
+            raise InsufficientBalance("Account has insufficient balance for requested action.")
+        account.save(update_fields=["held"])
+        order.save(force_insert=True)
+        fact = orm_facts.locked(order, account, held)
+        orm_facts.row(fact, order, others={}).save(force_insert=True)
+        OneOrder(held, order).run()
+    return Order.objects.get(pk=order.pk)
+
+
+def agreed(market: Market, owner_id: int, new: NewOrder) -> Order:
+    """The order that a request makes; raises OrderRefused for the first rule against it."""
+    now, price = timezone.now(), new.price
+    trader = Trader.objects.select_related("fee_tier").filter(user=owner_id).first()
+    tier = (trader and trader.fee_tier) or FeeTier.objects.get(is_default=True)
+    if trader is not None and trader.frozen_at is not None:
+        raise Frozen("This account is frozen: ask support.")
+    rules.check_open(new, MarketStatus(market.status))
+    last = Trade.objects.filter(market=market).order_by("-seq").first()
+    rules.check_filters(new, market, last_price=last.price if last else None)
+    own = Order.objects.filter(owner=owner_id, market=market)
+    if own.exclude(stage=Stage.DONE).count() >= market.max_open_orders:
+        raise FilterFailed(Filter.MAX_NUM_ORDERS, "Too many open orders.")
+    if new.client_order_id and own.filter(client_order_id=new.client_order_id).exists():
+        raise DuplicateOrder("Duplicate order sent.")
+    if new.is_market:
+        price = rules.collar(new.side, market, best=best_price(market, new.side))
+    assert new.quantity is not None
+    hold = new.quantity if price is not None else ZERO
+    if price is not None and new.side is Side.BUY:
+        fee_bps = max(tier.maker_fee_bps, tier.taker_fee_bps)
+        notional = EXACT.multiply(price, new.quantity)
+        hold = hold_of_buy(notional, fee_bps, places=market.quote.decimals)
+    return Order(
+        market=market,
+        owner_id=owner_id,
+        client_order_id=new.client_order_id or request.made_up_id(),
+        side=new.side,
+        type=new.type,
+        time_in_force=new.lasts,
+        self_trade=new.self_trade,
+        price=price,
+        quantity=new.quantity,
+        maker_fee_bps=tier.maker_fee_bps,
+        taker_fee_bps=tier.taker_fee_bps,
+        hold=hold,
+        held=hold,
+        expires_at=new.expires_at,
+        correlation_id=logs.correlation_id.get(),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def best_price(market: Market, side: Side) -> Decimal | None:
+    """The best price that an order of a side meets."""
+    is_buy = side is Side.BUY
+    book = Order.objects.filter(
+        market=market, stage=Stage.BOOK, side=Side.SELL if is_buy else Side.BUY
+    )
+    best = book.order_by("price" if is_buy else "-price").first()
+    return best.price if best else None
 
 
 def match(market_id: int, order_id: int, *, in_bulk: bool = False) -> None:
@@ -154,6 +243,8 @@ class OneOrder:
         self.changed[order.pk] = order
         if order.type == OrderType.LIMIT_MAKER and self.best() is not None:
             self.end(order, OrderStatus.REJECTED, Reason.WOULD_TAKE)
+        elif order.price is None:  # of a MARKET order that came when nothing was offered
+            self.end(order, OrderStatus.EXPIRED, Reason.UNFILLED)
         else:
             order.stage = Stage.BOOK
             self.take()

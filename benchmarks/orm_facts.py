@@ -13,6 +13,7 @@ from moonx.core.events import (
     BalanceCredited,
     BalanceDebited,
     BalanceFact,
+    BalanceLocked,
     BalanceUnlocked,
     Event,
     OrderAccepted,
@@ -94,6 +95,11 @@ def endings(orders: Iterable[Order], market: Market) -> list[Event]:
         for order in orders
         if order.status != OrderStatus.NEW
     ]
+
+
+def locked(order: Order, account: Account, market: Market) -> BalanceFact:
+    """That an order holds a part of an account."""
+    return balance_fact(BalanceLocked, account, order.hold, market, order=order)
 
 
 def expired(order: Order, account: Account, freed: Decimal, market: Market) -> Iterator[Event]:

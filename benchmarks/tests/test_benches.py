@@ -5,7 +5,16 @@ import json
 
 import pytest
 
-from benchmarks import candle_reads, candles, order_to_browser, relay, tickers
+from benchmarks import (
+    candle_reads,
+    candles,
+    expiry,
+    matching,
+    order_to_browser,
+    placing,
+    relay,
+    tickers,
+)
 from benchmarks.harness import Bench
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
@@ -53,3 +62,27 @@ def test_trades_reach_a_subscriber_once_and_in_order() -> None:
     order_to_browser.run(bench, n=10, pace_s=0.01)
     assert bench.faults == []
     assert bench.figures[0].ok
+
+
+def test_a_backlog_is_matched_as_the_orm_matches_it() -> None:
+    bench = small("matching")
+    matching.run(bench, n=1000, slice_of=50, markets=(5, 6), open_orders=(40, 80))
+    assert bench.faults == []
+    assert names(bench) == [
+        *("matching.backlog", "matching.bulk_orm", "matching.batch", "matching.two_callers"),
+        *("matching.markets", "matching.open_orders"),
+    ]
+
+
+def test_what_is_due_ends_as_the_orm_ends_it() -> None:
+    bench = small("expiry")
+    expiry.run(bench, n=400, markets=3)
+    assert bench.faults == []
+    assert names(bench) == ["expiry.many", "expiry.few", "expiry.none"]
+
+
+def test_both_servers_answer_when_the_order_was_matched() -> None:
+    bench = small("placing")
+    placing.run(bench, n=12, clients=3)
+    assert bench.faults == []
+    assert names(bench) == ["placing.http"]
