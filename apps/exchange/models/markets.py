@@ -108,11 +108,11 @@ class Market(models.Model):
 
     def _refuse_coarser_increments(self) -> None:
         """Prices and quantities that stand must stay on the grid."""
-        stored = Market.objects.filter(pk=self.pk, trades__isnull=False).first()
-        if stored is None:
+        stored = Market.objects.filter(pk=self.pk).first()
+        if stored is None or not (stored.trades.exists() or stored.orders.exists()):
             return
         faults = {
-            name: f"Trades stand on {money.plain(getattr(stored, name))}: only finer steps fit."
+            name: f"What stands is on {money.plain(getattr(stored, name))}: only finer steps fit."
             for name in ("tick_size", "step_size")
             if not money.on_grid(getattr(stored, name), step=getattr(self, name))
         }
