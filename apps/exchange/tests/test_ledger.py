@@ -200,7 +200,7 @@ def fitting(pairs: list[tuple[int, Decimal]]) -> list[tuple[int, Decimal]]:
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(st.integers(0, 3), AMOUNTS), max_size=6), st.booleans())
 def test_any_lines_are_refused_whole_or_booked_exactly(
