@@ -14,8 +14,8 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from apps.realtime.consumers import Gateway  # noqa: E402
 from apps.realtime.gate import Gate  # noqa: E402
-from moonx import living  # noqa: E402
+from moonx import apihandler, living  # noqa: E402
 
 application = living.beating(
-    ProtocolTypeRouter({"http": _http, "websocket": Gate(Gateway.as_asgi())})
+    ProtocolTypeRouter({"http": apihandler.beside(_http), "websocket": Gate(Gateway.as_asgi())})
 )
