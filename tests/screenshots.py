@@ -1,8 +1,9 @@
 """`python -m tests.screenshots`: every view in both themes and three widths, into screenshots/.
 
 Looks at MOONX_URL, else at what answers on MOONX_PORT, else at a stack of its own. Exits 1 on a
-console error, a failed request, a request that leaves the origin, or sideways scroll. With
-`--curate` the pictures that the documents show are copied to docs/images.
+console error, a failed request, a request that leaves the origin, or sideways scroll. Names of
+views as arguments leave out the others. With `--curate` the pictures that the documents show are
+copied to docs/images.
 """
 
 import json
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,13 @@ IMAGES = ROOT / "docs" / "images"
 THEMES = ("dark", "light")
 WIDTHS = {1440: 900, 1024: 768, 390: 844}
 # What the README and the documents show.
-CURATED = ("market-dark-1440", "market-light-1440", "market-dark-390", "docs-http-light-1440")
+CURATED = (
+    *("market-dark-1440", "market-light-1440", "market-dark-390", "docs-http-light-1440"),
+    *("trading-dark-1440", "trading-light-1440", "order-dark-390", "depth-dark-1440"),
+    "keys-light-1440",
+)
+TRADED = "/#ETHUSDC/1m"
+READER = "alice"
 START_S = 240
 STOP_S = 60
 SETTLE_MS = 800
@@ -58,6 +65,92 @@ def tab(name: str) -> Prepare:
     return chosen
 
 
+def sign_in(page: Page) -> None:
+    """Signs the demo's first trader in."""
+    page.locator("#signin-open").click()
+    page.get_by_label("Username").fill(READER)
+    page.get_by_label("Password").fill(password())
+    page.locator("#signin-button").click()
+    page.wait_for_selector("#signin-open", state="hidden")
+
+
+def trading(page: Page) -> None:
+    """Signed in, with a fill and two open orders, one of which ends by itself."""
+    live(page)
+    sign_in(page)
+    page.wait_for_selector("#cost-rates:not(:empty)")
+    order(page, side="BUY", type="MARKET", amount="0.0500")
+    order(page, side="BUY", price="2650.00", amount="0.8")
+    order(page, side="SELL", price="3300.00", amount="1.25", force="GTD", lasts="45")
+    page.locator("[name=amount]").fill("2")
+    page.evaluate("document.activeElement.blur()")
+
+
+def order(page: Page, *, side: str, **fields: str) -> None:
+    """Places an order with the form; returns when it is known what became of it."""
+    page.locator(f"[name=side][value={side}]").check(force=True)
+    page.locator("[name=type]").select_option(fields.pop("type", "LIMIT"))
+    if "force" in fields:
+        page.locator("[name=force]").select_option(fields.pop("force"))
+    for name, value in fields.items():
+        page.locator(f"#ticket-form [name={name}]").fill(value)
+    with page.expect_response("**/api/v3/order"):
+        page.locator("#ticket-button").click()
+
+
+def part(name: str, *, picture: str = "candles") -> Prepare:
+    """Signed in, with that tab under the chart."""
+
+    def chosen(page: Page) -> None:
+        live(page)
+        sign_in(page)
+        page.locator(f"#mine-tab-{name}").click()
+        page.locator(f"#chart-switch [data-shows={picture}]").click()
+
+    return chosen
+
+
+def on_phone(view: str) -> Prepare:
+    """Signed in, with that tab of the phone."""
+
+    def chosen(page: Page) -> None:
+        tab(view)(page)
+        sign_in(page)
+
+    return chosen
+
+
+def asked(page: Page) -> None:
+    """The question who reads."""
+    live(page)
+    page.locator("#signin-open").click()
+
+
+def refused(page: Page) -> None:
+    """An order that cannot be placed, with the reasons at its fields."""
+    live(page)
+    sign_in(page)
+    page.wait_for_selector("#cost-rates:not(:empty)")
+    page.locator("[name=price]").fill("2,950")
+    page.locator("[name=amount]").fill("0.00001")
+    page.locator("#ticket-button").click()
+
+
+def holder(page: Page) -> None:
+    """The page of keys, signed in."""
+    sign_in(page)
+    page.wait_for_selector("#keys-note.bones", state="hidden")
+
+
+def key_made(page: Page) -> None:
+    """A key that was just made, with its secret; the demo's own, for pictures only."""
+    holder(page)
+    page.locator("#key-label").fill("market maker")
+    page.locator("#key-addresses").fill("203.0.113.7")
+    page.locator("#key-button").click()
+    page.wait_for_selector("#secret:not([hidden])")
+
+
 def offline(page: Page) -> None:
     """Waits until the page says that it is cut off."""
     page.wait_for_selector("#pill[data-state=waiting]")
@@ -83,13 +176,23 @@ class View:
 
 
 VIEWS = (
-    View(name="market", path="/", prepare=live),
+    View(name="market", path="/#XRPRETH/15m", prepare=live),
     View(name="recorded", path="/#XRPETH/15m", prepare=live),
+    View(name="trading", path=TRADED, prepare=trading),
+    View(name="depth", path=TRADED, prepare=part("balances", picture="depth")),
+    View(name="fills", path=TRADED, prepare=part("fills")),
+    View(name="history", path=TRADED, prepare=part("past")),
+    View(name="refused", path=TRADED, prepare=refused),
+    View(name="order", path=TRADED, prepare=on_phone("trade")),
+    View(name="mine", path=TRADED, prepare=on_phone("mine")),
+    View(name="signin", path=TRADED, prepare=asked),
     View(name="markets", path="/", prepare=tab("markets")),
-    View(name="trades", path="/", prepare=tab("tape")),
+    View(name="book", path=TRADED, prepare=tab("book")),
     View(name="search", path="/", prepare=searching),
     View(name="loading", path="/", cut="klines"),
     View(name="offline", path="/", cut="socket", prepare=offline),
+    View(name="keys", path="/keys", prepare=holder),
+    View(name="key-made", path="/keys", prepare=key_made),
     View(name="docs", path="/docs"),
     View(name="docs-http", path="/docs/http"),
     View(name="docs-ws", path="/docs/ws"),
@@ -104,13 +207,20 @@ def main() -> int:
         return 1
     TARGET.mkdir(exist_ok=True)
     with origin() as address, chromium.launched() as browser:
-        faults = [fault for view in VIEWS for fault in take(browser, address, view)]
+        views = chosen_views(sys.argv[1:])
+        faults = [fault for view in views for fault in take(browser, address, view)]
     for fault in faults:
         print(fault, file=sys.stderr)
     if "--curate" in sys.argv[1:]:
         curate()
-    print(f"{len(VIEWS) * len(THEMES) * len(WIDTHS)} pictures in {TARGET}, {len(faults)} faults")
+    print(f"{len(views) * len(THEMES) * len(WIDTHS)} pictures in {TARGET}, {len(faults)} faults")
     return 1 if faults else 0
+
+
+def chosen_views(arguments: Sequence[str]) -> list[View]:
+    """The views that were named; all where none was."""
+    names = {word for word in arguments if not word.startswith("-")}
+    return [view for view in VIEWS if not names or view.name in names]
 
 
 def take(browser: Browser, address: str, view: View) -> Iterator[str]:
@@ -163,7 +273,17 @@ def origin() -> Iterator[str]:
         yield running or beside
         return
     with tempfile.TemporaryDirectory(prefix="moonx-shots-") as home, own_stack(Path(home)) as own:
+        os.environ["MOONX_HOME"] = home
         yield own
+
+
+def password() -> str:
+    """The demo trader's, as the stack that is looked at made it up or was told."""
+    given = os.environ.get("DEMO_PASSWORD")
+    if given:
+        return given
+    lines = Path(os.environ.get("MOONX_HOME", ".moonx"), "credentials").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{READER} "))
 
 
 @contextmanager

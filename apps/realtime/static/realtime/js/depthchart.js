@@ -57,13 +57,14 @@ export function draw(book) {
   describe(market, book);
 }
 
-/** Both sides as wide as the narrower one reaches, at least two hundredths of the price. */
+const MOST = 0.9; // of a side's levels are seen: one far away would press the others together
+
+/** Both sides equally wide. */
 function scaleOf({ bids, asks }, width, height) {
   const [bid, ask] = [bids[0]?.at ?? asks[0].at, asks[0]?.at ?? bids[0].at];
   const mid = (bid + ask) / 2;
-  const reach = (points) => (points.length ? Math.abs(points.at(-1).at - mid) : 0);
-  const both = [reach(bids), reach(asks)].filter(Boolean);
-  const half = Math.max(...both.map((one) => Math.min(one, 3 * Math.min(...both))), mid * 0.0005) * 1.02;
+  const reach = (points) => Math.abs((points[Math.floor(MOST * (points.length - 1))]?.at ?? mid) - mid);
+  const half = Math.max(reach(bids), reach(asks), mid * 0.0005) * 1.1;
   const seen = [...bids, ...asks].filter(({ at }) => Math.abs(at - mid) <= half);
   const high = Math.max(...seen.map((point) => point.high)) * 1.08;
   const floor = height - BOTTOM;

@@ -5,7 +5,7 @@ import { byId, el, text } from "./dom.js";
 import { compare, cut, placesOf } from "./format.js";
 import { own } from "./own.js";
 import { shown } from "./draft.js";
-import { link, selected } from "./state.js";
+import { isTrading, link, pair, selected } from "./state.js";
 import { trim } from "./amounts.js";
 
 const ROW_PX = 20;
@@ -89,7 +89,7 @@ export function draw() {
   note.hidden = !none && (book !== null || link.state !== "waiting");
   frame.dataset.state = book ? "" : "loading";
   if (!book) return text(note, "The book comes over the live connection, which is down.");
-  text(note, market.takesOrders ? "Nobody has an order here. The first one opens the book." : "Nobody can place orders in this market.");
+  text(note, isTrading(market) ? "Nobody has an order here. The first one opens the book." : `${pair(market)} does not trade: its book is empty.`);
   drawSpread(market);
   drawSides(market);
 }

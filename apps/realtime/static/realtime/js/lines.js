@@ -54,7 +54,7 @@ async function load(symbol) {
   try {
     const rows = await api.klines({ symbol, interval: "1h", limit: HOURS });
     const market = markets.get(symbol);
-    market.closes = rows.map((row) => row[4]);
+    market.closes = [...rows.slice(0, 1).map((row) => row[1]), ...rows.map((row) => row[4])];
     list.drawLine(market);
   } catch {
     loadedAt.delete(symbol); // the row stands without a line until it is seen again

@@ -23,9 +23,9 @@ export const table = new Table({
     { name: "what", title: "Market", order: (left, right) => (left.symbol < right.symbol ? -1 : 1), draw: drawSide },
     { name: "kind", title: "Type", draw: (cell, order) => text(cell, kind(order)) && false },
     { name: "price", title: "Price", right: true, order: (left, right) => compare(left.price ?? "0", right.price ?? "0"), draw: drawPrice },
-    { name: "filled", title: "Filled / amount", right: true, flash: true, draw: drawFilled },
+    { name: "filled", title: "Filled / amount", short: "Filled", right: true, flash: true, draw: drawFilled },
     { name: "ends", title: "Ends in", right: true, order: (left, right) => (left.expiresAt ?? Infinity) - (right.expiresAt ?? Infinity) || 0, draw: drawEnd },
-    { name: "time", title: "Placed", right: true, order: byTime, draw: (cell, order) => drawTime(cell, order.createdAt, now()) },
+    { name: "placed", title: "Placed", right: true, order: byTime, draw: (cell, order) => drawTime(cell, order.createdAt, now()) },
     { name: "act", spoken: "Cancel", right: true, draw: drawCancel },
   ],
 });

@@ -19,8 +19,8 @@ export const table = new Table({
     { name: "what", title: "Market", draw: drawSide },
     { name: "kind", title: "Type", draw: (cell, order) => text(cell, kind(order)) && false },
     { name: "price", title: "Price", right: true, order: (left, right) => compare(left.price ?? "0", right.price ?? "0"), draw: (cell, order) => text(cell, order.type === "MARKET" ? "market" : price(order.price, order.symbol)) && false },
-    { name: "filled", title: "Filled / amount", right: true, draw: drawFilled },
-    { name: "ending", title: "Ended", draw: (cell, order) => text(cell, ending(order)) && false },
+    { name: "filled", title: "Filled / amount", short: "Filled", right: true, draw: drawFilled },
+    { name: "ending", title: "Ended", draw: (cell, order) => text(cell, ending(order), ending(order)) && false },
     { name: "time", title: "At", right: true, order: (left, right) => left.updatedAt - right.updatedAt, draw: (cell, order) => drawTime(cell, order.updatedAt, now()) },
   ],
 });

@@ -5,7 +5,7 @@ import { arrange, el, flash } from "./dom.js";
 const classOf = ({ name, right }) => (right ? `right ${name}` : name);
 
 /**
- * `columns`: [{name, title, right, order(left, right), draw(cell, row) → whether it changed, flash}];
+ * `columns`: [{name, title, short (where a row is a card), right, order(left, right), draw(cell, row) → whether it changed, flash}];
  * `key(row)` tells rows apart. Without a chosen column rows stand as they are given.
  */
 export class Table {
@@ -71,7 +71,7 @@ export class Table {
 
   #newRow(key) {
     const cells = this.columns.map((column) =>
-      el("td", { class: classOf(column), "data-title": column.title ?? "" }),
+      el("td", { class: classOf(column), "data-title": column.short ?? column.title ?? "" }),
     );
     const node = el("tr", { "data-key": key }, ...cells);
     this.#rows.set(key, node);
