@@ -144,7 +144,7 @@ async def test_an_orders_request_is_named_by_every_frame_that_it_causes_at_both_
             await hear(client)
             await say(client, "authenticate", token=pair["access"])
             assert (await hear(client))["type"] == "auth_success"
-            await say(client, "subscribe", channels=[*OWN, "book:XRPETH", "trades:XRPETH"])
+            await say(client, "subscribe", channels=[*OWN, "trades:XRPETH"])
             await until(client, "subscribed")
         sale = {"symbol": "XRPETH", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC"}
         await in_thread(
@@ -155,11 +155,28 @@ async def test_an_orders_request_is_named_by_every_frame_that_it_causes_at_both_
         await in_thread(lambda: order(server, pairs[1], "purchase-2", **buying))
         sold = await until(makers, "order_update", status="partially_filled")
         bought = await until(takers, "trade_update")
-        book = await until(takers, "book.updated", version=2)
     assert (sold["channel"], sold["correlationId"]) == ("orders@me", "sale-1")
     assert (bought["channel"], bought["correlationId"]) == ("trades@me", "purchase-2")
     assert bought["data"]["amountOut"] == "10"
-    assert book["data"]["asks"] == [["0.00150000", "20"]]
+
+
+async def test_a_book_moves_with_the_orders_in_it(server: str, market: Market) -> None:
+    name = await in_thread(lambda: trader(market, "maker"))
+    pair = await in_thread(lambda: sign_in(server, name))
+    async with connect(f"ws://{server}/ws") as client:
+        await hear(client)
+        await say(client, "subscribe", channel="book:XRPETH")
+        empty = await until(client, "book.updated")
+        sale = {"symbol": "XRPETH", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC"}
+        await in_thread(
+            lambda: [
+                order(server, pair, "r", **sale, price=price, quantity="30")
+                for price in ("0.0015", "0.0014")
+            ]
+        )
+        book = await until(client, "book.updated", version=2)
+    assert (empty["kind"], empty["data"]["version"], empty["data"]["asks"]) == ("snapshot", 0, [])
+    assert book["data"]["asks"] == [["0.00140000", "30"], ["0.00150000", "30"]]
 
 
 async def test_every_answer_is_as_the_interface_document_says(server: str, market: Market) -> None:
