@@ -128,7 +128,8 @@ def test_every_module_that_the_architecture_names_exists() -> None:
     named = re.findall(r"\b[a-z_]+\.py\b", tree)
     assert "schedule.py" in named
     for name in named:
-        assert list((ROOT / "moonx").rglob(name)) or (ROOT / name).exists(), name
+        places = [*(ROOT / "moonx").rglob(name), *(ROOT / "apps").rglob(name)]
+        assert places or (ROOT / name).exists(), name
 
 
 def test_every_metric_that_is_named_is_measured() -> None:
