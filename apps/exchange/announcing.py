@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from apps.exchange.models import Market, Reason
 from moonx.core import logs, outbox
+from moonx.core.arrays import numbers
 from moonx.core.events import BalanceFact, OrderAccepted, OrderFact, OwnTradeExecuted
 
 # An order speaks under the correlation id that it came with, whoever matches or ends it.
@@ -64,7 +65,7 @@ def tell_orders(event: type[OrderFact], ids: Sequence[int]) -> None:
     """One fact an order, in the given order; the caller holds the lock of their market."""
     if ids:
         state = AS_ACCEPTED if event is OrderAccepted else AS_IT_STANDS
-        outbox.emit_rows(event, ORDERS.format(state=state), {"ids": list(ids)})
+        outbox.emit_rows(event, ORDERS.format(state=state), {"ids": numbers(ids)})
 
 
 def tell_fills(market: Market, *, after: int) -> None:
@@ -79,8 +80,8 @@ def tell_balances(
     rows = list(moves)
     if rows:
         values = {
-            "accounts": [move.account for move in rows],
-            "amounts": [move.amount for move in rows],
+            "accounts": numbers(move.account for move in rows),
+            "amounts": numbers(move.amount for move in rows),
             "orders": [move.order for move in rows],
             "reason": str(reason),
             "correlation": logs.correlation_id.get(),

@@ -1,10 +1,11 @@
 """Arrays as PostgreSQL reads them: the driver spells them element by element, ten times slower."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 
-def numbers(values: Iterable[int]) -> str:
-    """Whole numbers, for a parameter like `%s::bigint[]`."""
+def numbers(values: Iterable[int | Decimal]) -> str:
+    """Numbers, for a parameter like `%s::bigint[]` or `%s::numeric[]`."""
     return "{" + ",".join(map(str, values)) + "}"
 
 

@@ -13,8 +13,8 @@ from moonx.core.locks import LockBusy
 
 log = logs.get("moonx.matching")
 
-BATCH = 500  # orders: some 60 ms under the market's lock
-SHALLOWEST = 64  # resting orders read of each side at first
+BATCH = 1000  # orders: some 100 ms under the market's lock
+DEEPER = 8  # times as many resting orders are read where the first were not enough
 
 WAITING = """
 SELECT m.id FROM exchange_market m
@@ -56,9 +56,9 @@ def _match_once(market: Market, *, limit: int) -> int:
 
 def _decide(market: Market, *, limit: int) -> tuple[Reader, Situation, Decision] | None:
     """What follows for the oldest arrived orders; reads the book deeper until it is enough."""
-    reader, depth = Reader(market), max(SHALLOWEST, 2 * limit)
+    reader, reach = Reader(market), 1
     while (situation := reader.situation(limit=limit)) is not None:
-        bids, asks = reader.sides([*situation.arrived, *situation.stops], depth=depth)
+        bids, asks = reader.sides([*situation.arrived, *situation.stops], reach=reach)
         try:
             decision = decide(
                 situation.arrived,
@@ -68,7 +68,7 @@ def _decide(market: Market, *, limit: int) -> tuple[Reader, Situation, Decision]
                 rules=situation.rules,
             )
         except Shallow:  # the orders were changed on the way: everything is read anew
-            depth *= 8
+            reach *= DEEPER
             continue
         return reader, situation, decision
     return None

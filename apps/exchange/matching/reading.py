@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import connection
 
-from apps.exchange.holds import ppm
 from apps.exchange.matching.engine import Rules, prices
 from apps.exchange.matching.live import Live
 from apps.exchange.matching.sides import Side
@@ -42,8 +41,8 @@ SELECT id, owner_id, side = 'BUY', type, time_in_force, self_trade,
   div(prevented_quantity, %(step)s)::bigint, div(filled_quote, %(atom)s),
   div(taken_quote, %(atom)s), div(fee, %(atom)s),
   div(held, CASE side WHEN 'BUY' THEN %(atom)s ELSE %(step)s END),
-  maker_fee_bps, taker_fee_bps, expires_at, stage, coalesce(priority, 0), base_account_id,
-  quote_account_id, status, reason, {frozen}
+  (maker_fee_bps * 100)::int, (taker_fee_bps * 100)::int, expires_at, stage,
+  coalesce(priority, 0), base_account_id, quote_account_id, status, reason, {frozen}
 FROM exchange_order o WHERE market_id = %(market)s AND
 """
 # Whoever was frozen after placing and before this: the freeze ended what it saw, this the rest.
@@ -70,7 +69,16 @@ SELECT
    WHERE market_id = %(market)s AND stage = 'book' AND side = 'BUY')
 """
 
-EVERYTHING = 10**18  # more rows than a side can have
+EVERYTHING = 10**18  # more than any price
+SPARE = 16  # resting orders
+
+# By value, because a look-up takes a fifth of the enum's own.
+TYPES = {one.value: one for one in OrderType}
+TIMES_IN_FORCE = {one.value: one for one in TimeInForce}
+SELF_TRADES = {one.value: one for one in SelfTrade}
+STAGES = {one.value: one for one in Stage}
+STATUSES = {one.value: one for one in OrderStatus}
+REASONS = {one.value: one for one in Reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +145,17 @@ class Reader:
         tail = Tail(now=now, seq=seq or 0, last_id=last_id or 0, executed_at=executed_at)
         return Situation(rules=rules, tail=tail, arrived=arrived, stops=self._stops(arrived))
 
-    def sides(self, orders: Sequence[Live], *, depth: int) -> tuple[Side, Side]:
-        """The bids and asks that `orders` can reach, each at most `depth` deep."""
+    def sides(self, orders: Sequence[Live], *, reach: int) -> tuple[Side, Side]:
+        """The bids and asks that `orders` can reach: of each side `reach` for each order that may
+        meet them, and some to spare."""
         buys = list(prices(order for order in orders if order.is_buy))
         sells = list(prices(order for order in orders if not order.is_buy))
-        asks = self._orders(ASKS, high=self._price(max(buys)), limit=depth) if buys else []
-        bids = self._orders(BIDS, low=self._price(min(sells)), limit=depth) if sells else []
+        wanted = reach * (len(sells) + SPARE), reach * (len(buys) + SPARE)
+        bids = self._orders(BIDS, low=self._price(min(sells)), limit=wanted[0]) if sells else []
+        asks = self._orders(ASKS, high=self._price(max(buys)), limit=wanted[1]) if buys else []
         return (
-            Side(bids, is_bids=True, is_complete=len(bids) < depth),
-            Side(asks, is_bids=False, is_complete=len(asks) < depth),
+            Side(bids, is_bids=True, is_complete=len(bids) < wanted[0]),
+            Side(asks, is_bids=False, is_complete=len(asks) < wanted[1]),
         )
 
     def _stops(self, arrived: Sequence[Live]) -> list[Live]:
@@ -198,9 +208,9 @@ def live_of(row: Sequence[Any]) -> Live:
         id=row[0],
         owner=row[1],
         is_buy=row[2],
-        type=OrderType(row[3]),
-        time_in_force=TimeInForce(row[4]),
-        self_trade=SelfTrade(row[5]),
+        type=TYPES[row[3]],
+        time_in_force=TIMES_IN_FORCE[row[4]],
+        self_trade=SELF_TRADES[row[5]],
         price=row[6],
         stop=row[7],
         quantity=row[8],
@@ -212,14 +222,14 @@ def live_of(row: Sequence[Any]) -> Live:
         fee=int(row[14]),
         held=held,
         held_before=held,
-        maker_ppm=ppm(row[16]),
-        taker_ppm=ppm(row[17]),
+        maker_ppm=row[16],
+        taker_ppm=row[17],
         expires_at=row[18],
-        stage=Stage(row[19]),
+        stage=STAGES[row[19]],
         rank=row[20],
         base_account=row[21],
         quote_account=row[22],
-        status=OrderStatus(row[23]),
-        reason=Reason(row[24]),
+        status=STATUSES[row[23]],
+        reason=REASONS[row[24]],
         is_frozen=row[25],
     )

@@ -36,7 +36,7 @@ from moonx.core.events import (
 from moonx.core.intervals import Interval
 from moonx.core.money import EXACT
 
-LOCK = "SELECT FROM exchange_account WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+LOCK = "SELECT FROM exchange_account WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 
 RELEASE = """
 UPDATE exchange_account a SET held = a.held + u.change
@@ -194,16 +194,16 @@ def _fees(match: Match) -> tuple[int, int]:
 
 def _hold_accounts(changes: dict[int, Change]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(LOCK, [list(changes)])
+        cursor.execute(LOCK, [numbers(changes)])
 
 
 def _release(changes: dict[int, Change]) -> None:
     """What orders no longer hold is free before entries take it: never more held than there is."""
     freed = {account: change for account, change in changes.items() if change.held}
     if freed:
-        amounts = [change.in_assets(change.held) for change in freed.values()]
+        amounts = (change.in_assets(change.held) for change in freed.values())
         with connection.cursor() as cursor:
-            cursor.execute(RELEASE, [list(freed), amounts])
+            cursor.execute(RELEASE, [numbers(freed), numbers(amounts)])
 
 
 def _settle_trades(batch: Batch) -> None:

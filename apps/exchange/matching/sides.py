@@ -39,7 +39,9 @@ class Side:
 
     def in_order(self) -> Iterator[Live]:
         """All of them, the best first; raises Shallow at the end of what was read."""
-        for price, rank, order in sorted(self._heap, key=lambda entry: entry[:2]):
+        heap = self._heap.copy()  # few are asked for as a rule: sorting all of them costs more
+        while heap:
+            price, rank, order = heapq.heappop(heap)
             if self._bound is not None and (price, rank) > self._bound:
                 raise Shallow
             if order.stage is Stage.BOOK:

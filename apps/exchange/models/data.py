@@ -20,7 +20,10 @@ class TradeSource(models.TextChoices):
 class Trade(models.Model):
     """A trade, or an aggregate of fills of one order at one price (then `last_id` > `first_id`)."""
 
-    market = models.ForeignKey(Market, models.PROTECT, related_name="trades", db_index=False)
+    # Written by statements that hold the market's lock; a look-up per row would cost more.
+    market = models.ForeignKey(
+        Market, models.PROTECT, related_name="trades", db_constraint=False, db_index=False
+    )
     seq = models.BigIntegerField()
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField()

@@ -122,9 +122,11 @@ class Order(models.Model):
 class Fill(models.Model):
     """One side of a trade: what it gave an order's owner, and its fee in the quote asset."""
 
-    market = models.ForeignKey(Market, models.PROTECT, db_index=False, related_name="+")
-    seq = models.BigIntegerField(help_text="The trade's number within its market.")
     # Written by the statement that settles the trade; a look-up per row would cost more.
+    market = models.ForeignKey(
+        Market, models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    seq = models.BigIntegerField(help_text="The trade's number within its market.")
     order = models.ForeignKey(
         Order, models.PROTECT, db_constraint=False, db_index=False, related_name="fills"
     )
