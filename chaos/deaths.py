@@ -48,9 +48,9 @@ class Judge:
     wrong: list[str] = field(default_factory=list)
 
     def arrange(self) -> Mapping[str, Any]:
-        """A fresh stage; what it adds up to before anything happens is kept."""
+        """A fresh stage; what the first one adds up to before anything happens is kept."""
         self.stage, arguments = set_up(self.scene)
-        self.before = self.stage.fingerprint()
+        self.before = self.before or self.stage.fingerprint()
         return arguments
 
     def judge(self, _: Mapping[str, Any], failpoint: Failpoint | None) -> None:

@@ -19,7 +19,7 @@ from chaos.trading_bugs import TradingBug, plant
 from moonx.core.locks import LockBusy
 
 REMEMBERED = 200  # orders that a desk may cancel later
-AT_ONCE = 12  # orders at most between two matches of a desk
+AT_ONCE = 16  # orders at most between two matches of a desk
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,14 +14,15 @@ from apps.exchange import ledger, orders
 from apps.exchange.models import Asset, Market, Order, OrderType, Side
 from apps.exchange.orders import NewOrder
 from apps.exchange.orders.placing import _commit
+from moonx.core.models import OutboxEvent
 
 BASE, QUOTE = "SCN", "SCQ"
 FUNDS = Decimal(1_000)
 
 FINGERPRINT = """
-WITH told AS (
-  SELECT name, payload::jsonb AS payload FROM core_outbox UNION ALL
-  SELECT name, payload::jsonb FROM core_event
+WITH told AS MATERIALIZED (
+  SELECT name, payload::jsonb AS payload FROM core_outbox WHERE id > %(since)s UNION ALL
+  SELECT name, payload::jsonb FROM core_event WHERE id > %(since)s
 )
 SELECT 'order', array[o.client_order_id, o.status, o.stage, o.reason, o.quantity::text,
   o.filled_quantity::text, o.filled_quote::text, o.fee::text, o.held::text,
@@ -54,6 +55,7 @@ class Stage:
 
     market: Market
     owners: Sequence[int]
+    since: int  # the last event before anything happened on it
 
     def fingerprint(self) -> list[tuple[Any, ...]]:
         """Everything that happened on it, in an order of its own."""
@@ -61,6 +63,7 @@ class Stage:
             "market": self.market.pk,
             "symbol": self.market.symbol,
             "owners": list(self.owners),
+            "since": self.since,
         }
         with connection.cursor() as cursor:
             cursor.execute(FINGERPRINT, values)
@@ -99,13 +102,13 @@ def build(*, owners: int = 4, funds: Decimal = FUNDS, rich: bool = True) -> Stag
         tick_size=Decimal("0.01"),
         step_size=Decimal("0.001"),
     )
-    ids = []
+    ids, since = [], OutboxEvent.objects.aggregate(last=Max("pk"))["last"] or 0
     for name in range(owners):
         user = User.objects.create(username=f"scene-{number}-{name}", first_name=f"owner {name}")
         ids.append(user.pk)
         for asset in (base, quote) if rich else (quote,):
             ledger.fund(user.pk, asset, funds, source=f"scene:{number}:{name}:{asset.symbol}")
-    return Stage(market=market, owners=ids)
+    return Stage(market=market, owners=ids, since=since)
 
 
 def _asset(symbol: str) -> Asset:

@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from moonx.up.process import wait_until
 FULL_N = 100_000
 BUGS_N = 300  # orders of each run that has a seeded bug
 DESKS = 3
-ORDERS_PER_KILL = 60  # on average; fewer in short runs
+ORDERS_PER_KILL = 90  # on average; fewer in short runs
 FLIP_SHARE = 0.1  # of the kills, before which a market is closed for a moment
 FLIP_S = 0.03
 SILENCE_S = 60.0  # without a new order, after which the run gives up
@@ -83,6 +83,11 @@ class Desks:
         )
         self.pids.append(pid)
 
+    def end(self, rng: random.Random) -> None:
+        """Kills all of them."""
+        while self.pids:
+            self.kill(rng)
+
     def kill(self, rng: random.Random) -> None:
         """Kills one of them; in whatever it is."""
         self.nursery.kill(self.pids.pop(rng.randrange(len(self.pids))))
@@ -99,7 +104,9 @@ def run(
         began_s = time.monotonic()
         for _ in range(DESKS):
             desks.start()
-        _trade(desks, done, rng, n=n, found=found)
+        with suppress(KeyboardInterrupt):  # enough: what was placed until now is judged
+            _trade(desks, done, rng, n=n, found=found)
+        desks.end(rng)
         done.lasted_s = time.monotonic() - began_s
         noted = promises.read(folder)
     settled = nursery.call("chaos.desk:settles", bug=bug.value)
@@ -143,7 +150,8 @@ def _trade(desks: Desks, done: Run, rng: random.Random, *, n: int, found: Verdic
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as pg:
         while done.placed < n:
             wanted = done.placed + rng.randint(1, 2 * per_kill)
-            if not wait_until(partial(_reached, pg, done, wanted), timeout_s=SILENCE_S):
+            reached = partial(_reached, pg, done, wanted)
+            if not wait_until(reached, timeout_s=SILENCE_S, pause_s=0.05):
                 found.hold(n - done.placed, "orders that nobody placed any more")
                 break
             if rng.random() < FLIP_SHARE:
@@ -155,9 +163,6 @@ def _trade(desks: Desks, done: Run, rng: random.Random, *, n: int, found: Verdic
             if done.placed // 5_000 > told:
                 told = done.placed // 5_000
                 say(f"{done.placed:,} of {n:,} orders, {done.kills:,} kills")
-    while desks.pids:
-        desks.kill(rng)
-        done.kills += 1
 
 
 def _reached(pg: trading_rows.Connection, done: Run, wanted: int) -> bool:
