@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one of the fault runs, by default the kill test; 1 where something was found."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))  # as Ctrl-C: everything is stopped first
+        signal.signal(number, lambda *_: sys.exit(1))  # everything is stopped first
+    # Ctrl-C too, also of a run in the background: the trading run then judges what was placed.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return 0 if RUNS[options.name](n=options.n, seed=options.seed) else 1
 
 
