@@ -1,14 +1,17 @@
 """Traders with money, and orders with valid defaults; a test states only what matters to it."""
 
 import itertools
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from apps.exchange import ledger, orders
-from apps.exchange.models import Account, Asset, Market, Order, OrderType, Side
+from apps.exchange.models import Account, Asset, Market, Order, OrderType, Side, TimeInForce
 from apps.exchange.orders import NewOrder
+from moonx.core import clock
+from moonx.core.models import OutboxEvent
 
 _numbers = itertools.count(1)
 
@@ -72,3 +75,26 @@ def funds(owner: int, symbol: str) -> tuple[Decimal, Decimal]:
     """What the owner has of an asset, and how much of it is held."""
     row = Account.objects.filter(owner_id=owner, asset__symbol=symbol).first()
     return (row.balance or Decimal(0), row.held) if row else (Decimal(0), Decimal(0))
+
+
+def events(*names: str) -> list[dict[str, Any]]:
+    """What waits to be published under these names, oldest first."""
+    rows = OutboxEvent.objects.order_by("id")
+    return [row.payload for row in rows if row.name in names]
+
+
+def names() -> list[str]:
+    """The names of all that waits to be published, oldest first."""
+    return list(OutboxEvent.objects.order_by("id").values_list("name", flat=True))
+
+
+def gtd(**ahead: float) -> dict[str, Any]:
+    """What makes an order end so far ahead: gtd(hours=1)."""
+    moment = clock.db_now() + timedelta(**ahead)
+    return {"time_in_force": TimeInForce.GTD, "expires_at": moment}
+
+
+def expire(*gone: Order) -> None:
+    """Lets their time be over."""
+    past = clock.db_now() - timedelta(microseconds=1)
+    Order.objects.filter(pk__in=[order.pk for order in gone]).update(expires_at=past)
