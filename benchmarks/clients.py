@@ -70,7 +70,7 @@ class Client:
             )
 
     def _request(self, order: dict[str, str]) -> bytes:
-        body = urlencode({**order, "timestamp": int(time.time() * 1000)})
+        body = urlencode({**order, "recvWindow": 60_000, "timestamp": int(time.time() * 1000)})
         signature = hmac.new(self._secret, body.encode(), hashlib.sha256).hexdigest()
         body += f"&signature={signature}"
         return (

@@ -26,12 +26,13 @@ INSERT INTO exchange_asset (symbol, name, decimals) SELECT 'B' || i, 'Base ' || 
 FROM generate_series(1, %(markets)s) i;
 INSERT INTO exchange_asset (symbol, name, decimals) VALUES ('QUOTE', 'Quote', 18);
 INSERT INTO exchange_market (symbol, base_id, quote_id, status, tick_size, step_size, min_notional,
-  label, recorded_until, halted_at)
+  max_quantity, max_market_quantity, price_up, price_down, collar_bps, max_open_orders, label,
+  recorded_until, halted_at, halt_reason)
 SELECT b.symbol || 'QUOTE', b.id, q.id,
   CASE i WHEN %(markets)s - 3 THEN 'BREAK' WHEN %(markets)s - 2 THEN 'HALT' ELSE 'TRADING' END,
-  0.01, 0.001, 0, '',
+  0.01, 0.001, 0, 9e9, 9e9, 5, 0.2, 500, 200, '',
   CASE i WHEN %(markets)s - 3 THEN %(end)s::timestamptz - interval '90 minutes' END,
-  CASE i WHEN %(markets)s - 2 THEN %(end)s::timestamptz - interval '50 minutes 7 seconds' END
+  CASE i WHEN %(markets)s - 2 THEN %(end)s::timestamptz - interval '50 minutes 7 seconds' END, ''
 FROM generate_series(1, %(markets)s) i JOIN exchange_asset b ON b.symbol = 'B' || i
 JOIN exchange_asset q ON q.symbol = 'QUOTE' ORDER BY i;
 """

@@ -105,7 +105,7 @@ class Desk:
 def _arrive(market: Market, owner: int, new: NewOrder) -> Order:
     """The order as its placer knew it who was gone before it was matched."""
     return Order(
-        pk=placing._commit(market, owner, new),
+        pk=placing.accept(market, owner, new),
         owner_id=owner,
         filled_quantity=Decimal(0),
         filled_quote=Decimal(0),

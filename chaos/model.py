@@ -186,7 +186,7 @@ class PaperMarket:
         while order.place == "book" and (maker := self._best(order, now)) is not None:
             quantity = min(self._wanted(order, _price(maker)), maker.left)
             if quantity == 0:  # an order by amount with too little left for one more step
-                order.end("FILLED" if order.filled else "EXPIRED")
+                order.end(*(("FILLED",) if order.filled else ("EXPIRED", "unfilled")))
             elif maker.owner == order.owner:
                 self._prevent(order, maker, quantity)
             else:

@@ -233,7 +233,7 @@ def differences(
     found = [
         f"{symbol} order {row['id']} ({row['type']}): {text}"
         for row in rows
-        if (text := _difference(row, paper.orders.get(row["id"])))
+        if (text := difference(row, paper.orders.get(row["id"])))
     ]
     pairs = itertools.zip_longest(fills, paper.fills)
     for row, fill in pairs:
@@ -243,7 +243,7 @@ def differences(
     return found
 
 
-def _difference(row: Row, paper: Paper | None) -> str:
+def difference(row: Row, paper: Paper | None) -> str:
     if paper is None:  # it ended before it was ever taken
         untouched = row["filled_quantity"] == 0 and row["held"] == 0
         ended = row["status"] in ("CANCELED", "EXPIRED")

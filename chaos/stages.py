@@ -13,7 +13,7 @@ from django.db.models import Max
 from apps.exchange import ledger, orders
 from apps.exchange.models import Asset, Market, Order, OrderType, Side
 from apps.exchange.orders import NewOrder
-from apps.exchange.orders.placing import _commit
+from apps.exchange.orders.placing import accept
 from moonx.core.models import OutboxEvent
 
 BASE, QUOTE = "SCN", "SCQ"
@@ -76,7 +76,7 @@ class Stage:
 
     def arrive(self, owner: int, side: str, price: str | None, quantity: str, **more: Any) -> int:
         """An order whose placer died between its commit and the match."""
-        return _commit(self.market, self.owners[owner], limit(side, price, quantity, **more))
+        return accept(self.market, self.owners[owner], limit(side, price, quantity, **more))
 
 
 def limit(side: str, price: str | None, quantity: str, **more: Any) -> NewOrder:

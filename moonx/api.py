@@ -45,7 +45,7 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 @v1.exception_handler(HttpError)
 def _refused(request: HttpRequest, error: HttpError) -> HttpResponse:
-    codes = {400: "badRequest", 404: "notFound", 405: "wrongMethod"}
+    codes = {400: "badRequest", 404: "notFound", 405: "wrongMethod", 429: "tooManyRequests"}
     code = codes.get(error.status_code, "refused")
     message = str(error)
     if message == "Cannot parse request body":

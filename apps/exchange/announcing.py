@@ -30,7 +30,8 @@ AS_ACCEPTED = (
 
 BALANCES = """
 SELECT u.n, a.owner_id AS user_id, s.symbol AS asset, u.amount, a.balance, a.held,
-  a.balance - a.held AS available, u.order_id, %(reason)s AS reason,
+  a.balance - a.held AS available, u.order_id,
+  coalesce(nullif(%(reason)s, ''), o.reason, '') AS reason,
   clock_timestamp() AS time, coalesce(o.correlation_id, %(correlation)s) AS correlation_id
 FROM unnest(%(accounts)s::bigint[], %(amounts)s::numeric[], %(orders)s::bigint[])
   WITH ORDINALITY AS u(account, amount, order_id, n)

@@ -3,7 +3,7 @@
 Every change holds the market against its matching, and shows on the market's ticker at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -25,8 +25,9 @@ class MarketUnchanged(Exception):
     """The market does not stand where the change would begin. Permanent; says how it stands."""
 
 
-def save(market: Market, *, now: datetime) -> None:
-    """Stores an edited market.
+def save(market: Market, *, now: datetime, edited: Collection[str] | None = None) -> None:
+    """Stores a market, of one that stands only what was `edited`: an edit of its label that began
+    before a halt does not lift the halt.
 
     The moment at which it stopped trading is kept, because its ticker stands still from then on.
     """
@@ -37,8 +38,14 @@ def save(market: Market, *, now: datetime) -> None:
     with transaction.atomic():
         if market.pk:
             locks.hold(Lock.MARKET, market.pk)
-        market.save()
+        market.save(update_fields=_written(edited) if market.pk else None)
         _show(market)
+
+
+def _written(edited: Collection[str] | None) -> list[str] | None:
+    if edited is None:
+        return None
+    return [*edited, *(("halted_at", "halt_reason") if "status" in edited else ())]
 
 
 def halt(market: Market, *, reason: str, by: str) -> Market:

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+# Steps and ticks of an order are counted in 64-bit integers while it is matched.
+MOST_STEPS = 10**18
+
 
 class MarketStatus(StrEnum):
     """What a market accepts."""
@@ -27,6 +30,9 @@ class OrderType(StrEnum):
     LIMIT_MAKER = "LIMIT_MAKER"
     STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
     TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+
+
+STOPS = frozenset({OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 
 
 class TimeInForce(StrEnum):

@@ -1,8 +1,9 @@
 """Advisory locks: they vanish with the transaction or the connection that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 from zlib import crc32
 
 from django.db import OperationalError, connection
@@ -38,15 +39,32 @@ def hold(lock: Lock, key: int = 0, *, shared: bool = False, wait_ms: int = 2000)
     """
     _require_transaction()
     function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    with _busy(f"{lock.name} {key} was held for over {wait_ms} ms"), connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT set_config('lock_timeout', %s, true), {function}(%s, %s)",
+            [f"{wait_ms}ms", lock.value, key],
+        )
+
+
+def hold_rows(select: str, params: Sequence[Any], *, what: str, wait_ms: int = 2000) -> None:
+    """Holds rows until the transaction ends, in the order in which `select` locks them.
+
+    Waits as `hold` for each of them, then raises LockBusy.
+    """
+    _require_transaction()
+    with _busy(f"{what} were held for over {wait_ms} ms"), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{wait_ms}ms"])
+        cursor.execute(select, params)
+
+
+@contextmanager
+def _busy(sentence: str) -> Iterator[None]:
+    """Says who was waited for in vain, in place of the database's own words."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT set_config('lock_timeout', %s, true), {function}(%s, %s)",
-                [f"{wait_ms}ms", lock.value, key],
-            )
+        yield
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
-            raise LockBusy(f"{lock.name} {key} was held for over {wait_ms} ms") from error
+            raise LockBusy(sentence) from error
         raise
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 from django.db import connection, transaction
 from redis import RedisError
 
-from moonx.core import logs, valkey
+from moonx.core import logs, prepared, valkey
 from moonx.core.events import Event, camel, parts, wire
 
 log = logs.get("moonx.outbox")
@@ -92,7 +92,7 @@ def emit_rows(event: type[Event], select: str, params: Sequence[Any] | Mapping[s
     statement = _statements.get((event, select))
     if statement is None:
         statement = _statements[event, select] = _statement(event, select, params)
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(statement, _with_correlation(params))
         written = int(cursor.rowcount)
     if written:

@@ -157,8 +157,8 @@ class MarketAdmin(TablesMixin, ModelAdmin):
     def get_readonly_fields(self, _request: HttpRequest, obj: Market | None = None) -> Any:
         return ("base", "quote", "state", "since", "why") if obj else ()
 
-    def save_model(self, _request: HttpRequest, obj: Market, _form: Any, _change: bool) -> None:
-        markets.save(obj, now=clock.db_now())
+    def save_model(self, _request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
+        markets.save(obj, now=clock.db_now(), edited=form.changed_data if change else None)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:

@@ -19,6 +19,7 @@ from moonx.core.intervals import from_ms, to_ms
 
 router = Router(tags=["Ledger"])
 
+WEIGHT = 20  # of an address' request weight a minute: a page may be long
 MOST_ROWS, MOST_LINES = 1_000, 10_000
 COLUMNS = ("journalId", "time", "kind", "source", "reason", "asset", "amount", "balance")
 NEXT = "X-Next-Before"
@@ -70,6 +71,7 @@ class Statement(Camel):
 @router.get("", response={200: Statement, **FAULTS}, by_alias=True, openapi_extra=SECURITY)
 def ledger(request: HttpRequest, wanted: Query[Wanted]) -> Statement | HttpResponse:
     """Your statement: each change of what you have, and why it changed."""
+    own.spend(request, WEIGHT)
     user_id = own.user_of(request)
     as_csv = _wants_csv(request, wanted)
     limit = min(wanted.limit or MOST_LINES, MOST_LINES) if as_csv else _rows(wanted.limit)

@@ -8,7 +8,8 @@ from ninja.errors import HttpError
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from apps.exchange.api import signing
+from apps.exchange.api import signing, weights
+from apps.exchange.api.errors import TooManyRequests
 from moonx.core import identity, tokens
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -28,7 +29,7 @@ class Fault(Camel):
     message: str
 
 
-FAULTS: dict[int, Any] = {400: Fault, 401: Fault, 404: Fault, 503: Fault}
+FAULTS: dict[int, Any] = {400: Fault, 401: Fault, 404: Fault, 429: Fault, 503: Fault}
 
 
 def user_of(request: HttpRequest) -> int:
@@ -40,6 +41,18 @@ def user_of(request: HttpRequest) -> int:
     if not token:
         raise identity.AuthRefused("Send the access token: Authorization: Bearer <token>.")
     return identity.local_user_id(identity.identify(token, audience=tokens.API))
+
+
+def spend(request: HttpRequest, weight: int) -> None:
+    """Counts a request against its address, together with those of `/api/v3`.
+
+    Raises HttpError 429 beyond the limit.
+    """
+    try:
+        weights.spend(request, weight)
+    except TooManyRequests as refused:
+        text = f"Too many requests: come back in {refused.retry_after_s} s."
+        raise HttpError(429, text) from None
 
 
 def private(response: HttpResponse) -> HttpResponse:

@@ -182,6 +182,7 @@ class Later:
             self.add(_unseen(_push(markets)))
         except Exception:  # the thread serves whatever comes next, and the sweep repeats these
             log.exception("books not pushed, the sweep will", markets=len(markets))
+            connection.close()  # whatever broke it, the next push begins on a good one
 
 
 later = Later()

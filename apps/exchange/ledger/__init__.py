@@ -1,6 +1,6 @@
 """The ledger: who owns what, changed by journals only."""
 
-from apps.exchange.ledger.accounts import account, accounts, available, house
+from apps.exchange.ledger.accounts import account, accounts, available, hold, house
 from apps.exchange.ledger.posting import (
     Line,
     NotEnough,
@@ -24,6 +24,7 @@ __all__ = [
     "accounts",
     "available",
     "fund",
+    "hold",
     "house",
     "post",
     "statement",

@@ -4,7 +4,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from apps.exchange.models import Account, Asset, House, Market
+from moonx.core import locks
+from moonx.core.arrays import numbers
 from moonx.core.money import EXACT
+
+HOLD = "SELECT FROM exchange_account WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 
 
 def account(owner_id: int, asset: Asset) -> Account:
@@ -41,6 +45,14 @@ def house(house: House, asset: Asset, market: Market | None = None) -> Account:
 def available(account: Account) -> Decimal:
     """What a user's account has that no open order holds, as of when it was read."""
     return EXACT.subtract(account.balance or Decimal(0), account.held)
+
+
+def hold(ids: Iterable[int]) -> None:
+    """Holds accounts until the transaction ends, in the order of their ids, so that nobody who
+    does so waits for one who waits for them. Raises locks.LockBusy."""
+    wanted = set(ids)
+    if wanted:
+        locks.hold_rows(HOLD, [numbers(wanted)], what="accounts")
 
 
 def _find(owner_id: int, wanted: dict[int, Asset]) -> dict[int, Account]:

@@ -101,7 +101,7 @@ def check_new(*, acts: bool = True, on_progress: Progress = lambda _: None) -> R
 
     Two at once do no harm: they look at the same, and the position only moves on.
     """
-    return _check(_new, acts=acts, on_progress=on_progress)
+    return _check(scope_of_new, acts=acts, on_progress=on_progress)
 
 
 def check_all(
@@ -119,7 +119,7 @@ def check_all(
 def _check(scope_of: Callable[[Moment], Scope], *, acts: bool, on_progress: Progress) -> Report:
     started = time.monotonic()
     with invariants.snapshot():
-        moment = _moment()
+        moment = moment_now()
         scope = scope_of(moment)
         checked = invariants.check(scope, on_progress=on_progress)
     report = Report(
@@ -128,10 +128,11 @@ def _check(scope_of: Callable[[Moment], Scope], *, acts: bool, on_progress: Prog
         checked=checked,
         ms=(time.monotonic() - started) * 1000,
     )
-    return _act(report) if acts else report
+    return act(report) if acts else report
 
 
-def _act(report: Report) -> Report:
+def act(report: Report) -> Report:
+    """Does what follows from a report: measures it, and seals what it found in order, or halts."""
     _measure(report)
     if report.broken:
         return _respond(report)
@@ -144,15 +145,16 @@ def _act(report: Report) -> Report:
 # What is looked at
 
 
-def _moment() -> Moment:
+def moment_now() -> Moment:
+    """Now, up to which transaction everything is there, and how far the last look went."""
     with connection.cursor() as cursor:
         cursor.execute(NOW, [CURSOR])
         now, complete, position, position_at = cursor.fetchone()
     return Moment(now=now, complete=complete, position=position, position_at=position_at)
 
 
-def _new(moment: Moment) -> Scope:
-    """What is new is found once, then looked at by every invariant."""
+def scope_of_new(moment: Moment) -> Scope:
+    """What came since the last look. It is found once, then looked at by every invariant."""
     if moment.position_at is None:
         return _genesis()
     seal = Seal.objects.order_by("-id").first()

@@ -14,6 +14,7 @@ from apps.exchange import holds
 from apps.exchange.matching.live import Live
 from apps.exchange.matching.sides import Side
 from apps.exchange.vocabulary import (
+    MOST_STEPS,
     MarketStatus,
     OrderStatus,
     OrderType,
@@ -52,12 +53,16 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What holds for the whole batch. `unit` is what one step costs at one tick, in atoms."""
+    """What holds for the whole batch. `unit` is what one step costs at one tick, in atoms.
+
+    `most_steps` is the largest quantity of an order by amount.
+    """
 
     now: datetime
     status: MarketStatus
     last_price: int | None
     unit: int
+    most_steps: int = MOST_STEPS
 
 
 @dataclass(slots=True)
@@ -143,7 +148,8 @@ class _Batch:
         if self._rules.status in {MarketStatus.HALT, MarketStatus.BREAK}:
             return OrderStatus.REJECTED, Reason.MARKET_CLOSED
         if order.is_frozen:
-            return OrderStatus.REJECTED, Reason.FROZEN
+            is_new = order.stage is Stage.ARRIVED
+            return OrderStatus.REJECTED if is_new else OrderStatus.CANCELED, Reason.FROZEN
         return self._refused_stop(order) if order.is_stop else self._refused_price(order)
 
     def _refused_stop(self, order: Live) -> tuple[OrderStatus, Reason] | None:
@@ -172,9 +178,12 @@ class _Batch:
         while (best := side.best()) is not None:
             if not _accepts(order, best):
                 return None
-            if not best.is_expired(self._rules.now):
+            if best.is_expired(self._rules.now):
+                self._end(best, OrderStatus.EXPIRED, Reason.TIME)
+            elif best.is_frozen:
+                self._end(best, OrderStatus.CANCELED, Reason.FROZEN)
+            else:
                 return best
-            self._end(best, OrderStatus.EXPIRED, Reason.TIME)
         return None
 
     # Trading
@@ -187,13 +196,20 @@ class _Batch:
         while order.stage is Stage.BOOK and (maker := self._reachable(order)) is not None:
             quantity = min(self._wanted(order, at=maker.price), maker.remaining)
             if not quantity:  # an order by amount that cannot pay for another step
-                order.end(OrderStatus.FILLED if order.filled else OrderStatus.EXPIRED)
+                self._end_by_amount(order)
             elif maker.owner == order.owner:
                 self._prevent(order, maker, quantity=quantity)
             else:
                 self._fill(order, maker, quantity=quantity)
         if order.stage is Stage.BOOK:
             self._rest(order)
+
+    @staticmethod
+    def _end_by_amount(order: Live) -> None:
+        if order.filled:
+            order.end(OrderStatus.FILLED)
+        else:
+            order.end(OrderStatus.EXPIRED, Reason.UNFILLED)
 
     def _rest(self, order: Live) -> None:
         if order.may_rest:
@@ -206,9 +222,10 @@ class _Batch:
         if order.budget is None:
             return order.remaining
         unit = at * self._rules.unit
+        most = self._rules.most_steps - order.filled
         if not order.is_buy:
-            return min((order.budget - order.quote) // unit, order.held)
-        steps = holds.affordable(order.held, unit=unit, ppm=order.taker_ppm)
+            return min((order.budget - order.quote) // unit, order.held, most)
+        steps = min(holds.affordable(order.held, unit=unit, ppm=order.taker_ppm), most)
         while steps and steps * unit + self._fee_of(order, taken=steps * unit) > order.held:
             steps -= 1
         return steps
@@ -222,7 +239,7 @@ class _Batch:
             if maker.owner == order.owner:
                 if order.self_trade is not SelfTrade.EXPIRE_MAKER:
                     return False
-            elif not maker.is_expired(self._rules.now):
+            elif not (maker.is_expired(self._rules.now) or maker.is_frozen):
                 missing -= maker.remaining
             if missing <= 0:
                 return True
@@ -304,10 +321,12 @@ class _Batch:
             self._end(taker, OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)
 
     def _lose(self, order: Live, quantity: int) -> None:
+        held = order.held
         order.prevented += quantity
         if not order.is_buy:
             order.held -= quantity
         self._release_surplus(order)
+        order.freed += held - order.held
         self.decision.touched[order.id] = order
         if order.remaining == 0:
             order.end(OrderStatus.EXPIRED_IN_MATCH, Reason.SELF_TRADE)

@@ -6,9 +6,15 @@ Prices are counted in ticks (0 is none), quantities in steps, quote amounts in a
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.exchange.vocabulary import OrderStatus, OrderType, Reason, SelfTrade, Stage, TimeInForce
-
-STOPS = {OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
+from apps.exchange.vocabulary import (
+    STOPS,
+    OrderStatus,
+    OrderType,
+    Reason,
+    SelfTrade,
+    Stage,
+    TimeInForce,
+)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -17,7 +23,8 @@ class Live:
 
     `held` is in atoms for a buy and in steps for a sell. `budget` is the quote amount of an order
     by amount; its `quantity` is what it has filled. `held_before` is what it held when the batch
-    began. `rank` decides between equal prices.
+    began, `freed` what it gave back since otherwise than by trading. `rank` decides between equal
+    prices.
     """
 
     id: int
@@ -46,6 +53,7 @@ class Live:
     quote_account: int
     status: OrderStatus = OrderStatus.NEW
     reason: Reason = Reason.NONE
+    freed: int = 0
     is_frozen: bool = False
 
     @property
@@ -74,7 +82,8 @@ class Live:
 
     def end(self, status: OrderStatus, reason: Reason = Reason.NONE) -> None:
         """It is over, and what it still held is free."""
-        self.status, self.reason, self.stage, self.held = status, reason, Stage.DONE, 0
+        self.status, self.reason, self.stage = status, reason, Stage.DONE
+        self.freed, self.held = self.freed + self.held, 0
         if self.budget is not None:
             self.quantity = self.filled
 

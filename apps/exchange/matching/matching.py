@@ -1,6 +1,6 @@
 """`match`: batches of a market's orders, each decided purely and written in one transaction."""
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from apps.exchange import book, trades, watch
 from apps.exchange.matching.engine import Decision, decide
@@ -88,4 +88,6 @@ def sweep() -> int:
             log.warning(
                 "market not swept, the next run will", market=market.symbol, cause=str(busy)
             )
+        except DatabaseError:  # what is wrong in one market must not keep the others waiting
+            log.exception("market not matched, look at its orders", market=market.symbol)
     return taken

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
-
 from apps.exchange.matching.engine import Rules, prices
 from apps.exchange.matching.live import Live
 from apps.exchange.matching.sides import Side
 from apps.exchange.models import (
+    MOST_STEPS,
     Market,
     MarketStatus,
     OrderStatus,
@@ -21,6 +20,7 @@ from apps.exchange.models import (
     TimeInForce,
 )
 from apps.exchange.trades import Tail
+from moonx.core import prepared
 from moonx.core.money import EXACT
 
 CONTEXT = """
@@ -42,21 +42,19 @@ SELECT id, owner_id, side = 'BUY', type, time_in_force, self_trade,
   div(taken_quote, %(atom)s), div(fee, %(atom)s),
   div(held, CASE side WHEN 'BUY' THEN %(atom)s ELSE %(step)s END),
   (maker_fee_bps * 100)::int, (taker_fee_bps * 100)::int, expires_at, stage,
-  coalesce(priority, 0), base_account_id, quote_account_id, status, reason, {frozen}
+  coalesce(priority, 0), base_account_id, quote_account_id, status, reason,
+  owner_id IN (SELECT user_id FROM exchange_trader WHERE frozen_at IS NOT NULL)
 FROM exchange_order o WHERE market_id = %(market)s AND
 """
-# Whoever was frozen after placing and before this: the freeze ended what it saw, this the rest.
-IS_FROZEN = """EXISTS (
-  SELECT FROM exchange_trader t WHERE t.user_id = o.owner_id AND t.frozen_at IS NOT NULL)"""
-STANDING = ORDER.format(frozen="false")
-ARRIVED = f"{ORDER.format(frozen=IS_FROZEN)} stage = 'arrived' ORDER BY id LIMIT %(limit)s"
-STOPS = f"""{STANDING} stage = 'stopped' AND (
+# The frozen neither take nor make: a freeze ends the orders it sees, a batch whatever it missed.
+ARRIVED = f"{ORDER} stage = 'arrived' ORDER BY id LIMIT %(limit)s"
+STOPS = f"""{ORDER} stage = 'stopped' AND (
   stop_price <= %(high)s AND (side = 'BUY') = (type = 'STOP_LOSS_LIMIT')
   OR stop_price >= %(low)s AND (side = 'BUY') <> (type = 'STOP_LOSS_LIMIT'))
 """
-ASKS = f"""{STANDING} stage = 'book' AND side = 'SELL' AND price <= %(high)s
+ASKS = f"""{ORDER} stage = 'book' AND side = 'SELL' AND price <= %(high)s
 ORDER BY price, priority LIMIT %(limit)s"""
-BIDS = f"""{STANDING} stage = 'book' AND side = 'BUY' AND price >= %(low)s
+BIDS = f"""{ORDER} stage = 'book' AND side = 'BUY' AND price >= %(low)s
 ORDER BY price DESC, priority LIMIT %(limit)s"""
 HAS_STOPS = """
 SELECT EXISTS (SELECT FROM exchange_order WHERE market_id = %s AND stage = 'stopped')
@@ -131,7 +129,7 @@ class Reader:
         arrived = self._orders(ARRIVED, limit=limit)
         if not arrived:
             return None
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(CONTEXT, [self._market.pk])
             status, now, last_price, seq, last_id, executed_at, *grid = cursor.fetchone()
         if grid != [self.grid.tick, self.grid.step]:
@@ -139,10 +137,14 @@ class Reader:
             self._market.refresh_from_db(fields=["tick_size", "step_size"])
             self._take_grid()
             return self.situation(limit=limit)
-        rules = Rules(
-            now=now, status=MarketStatus(status), last_price=last_price, unit=self.grid.unit
-        )
         tail = Tail(now=now, seq=seq or 0, last_id=last_id or 0, executed_at=executed_at)
+        rules = Rules(
+            now=tail.moment,  # what expires and what trades is judged by one clock
+            status=MarketStatus(status),
+            last_price=last_price,
+            unit=self.grid.unit,
+            most_steps=self._most_steps(),
+        )
         return Situation(rules=rules, tail=tail, arrived=arrived, stops=self._stops(arrived))
 
     def sides(self, orders: Sequence[Live], *, reach: int) -> tuple[Side, Side]:
@@ -157,6 +159,11 @@ class Reader:
             Side(bids, is_bids=True, is_complete=len(bids) < wanted[0]),
             Side(asks, is_bids=False, is_complete=len(asks) < wanted[1]),
         )
+
+    def _most_steps(self) -> int:
+        market = self._market
+        most = min(market.max_quantity, market.max_market_quantity)
+        return min(int(EXACT.divide_int(most, market.step_size)), MOST_STEPS)
 
     def _stops(self, arrived: Sequence[Live]) -> list[Live]:
         """Every stop that trades of `arrived`, or of stops these trigger, could reach."""
@@ -178,19 +185,19 @@ class Reader:
             found = wider
 
     def _has_stops(self) -> bool:
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(HAS_STOPS, [self._market.pk])
             return bool(cursor.fetchone()[0])
 
     def _best(self) -> tuple[list[Decimal], list[Decimal]]:
         """The best ask and the best bid, each a list of one or none."""
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(BEST, self._values)
             ask, bid = cursor.fetchone()
         return [ask] if ask is not None else [], [bid] if bid is not None else []
 
     def _orders(self, statement: str, **values: Any) -> list[Live]:
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(statement, {**self._values, **values})
             return [live_of(row) for row in cursor.fetchall()]
 

@@ -11,8 +11,6 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from django.db import connection
-
 from apps.exchange import candles, ledger
 from apps.exchange.announcing import Move, tell_balances, tell_fills, tell_orders
 from apps.exchange.bars import Bar
@@ -21,12 +19,14 @@ from apps.exchange.matching.live import Live
 from apps.exchange.matching.reading import Grid
 from apps.exchange.models import House, Market, OrderStatus, Stage
 from apps.exchange.trades import Tail, tell_trades
+from moonx.core import prepared
 from moonx.core.arrays import numbers, words
 from moonx.core.events import (
     BalanceCredited,
     BalanceDebited,
     BalanceUnlocked,
     OrderAccepted,
+    OrderCanceled,
     OrderExpired,
     OrderFact,
     OrderFilled,
@@ -35,8 +35,6 @@ from moonx.core.events import (
 )
 from moonx.core.intervals import Interval
 from moonx.core.money import EXACT
-
-LOCK = "SELECT FROM exchange_account WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 
 RELEASE = """
 UPDATE exchange_account a SET held = a.held + u.change
@@ -98,7 +96,8 @@ UPDATE exchange_order o SET quantity = u.quantity * %(step)s,
   filled_quote = u.quote * %(atom)s, taken_quote = u.taken * %(atom)s, fee = u.fee * %(atom)s,
   held = u.held * CASE o.side WHEN 'BUY' THEN %(atom)s ELSE %(step)s END, status = u.status,
   stage = u.stage, reason = u.reason, priority = u.rank, updated_at = %(at)s,
-  working_at = CASE WHEN u.stage = 'stopped' THEN NULL ELSE coalesce(o.working_at, %(at)s) END
+  working_at = CASE WHEN u.stage = 'book' OR u.filled > 0 THEN coalesce(o.working_at, %(at)s)
+    ELSE o.working_at END
 FROM unnest(%(ids)s::bigint[], %(quantities)s::bigint[], %(filled)s::bigint[],
   %(prevented)s::bigint[], %(quotes)s::numeric[], %(taken)s::numeric[], %(fees)s::numeric[],
   %(held)s::numeric[], %(statuses)s::text[], %(stages)s::text[], %(reasons)s::text[],
@@ -122,6 +121,7 @@ ORDER_COLUMNS = {
 ENDINGS: dict[OrderStatus, type[OrderFact]] = {
     OrderStatus.FILLED: OrderFilled,
     OrderStatus.PARTIALLY_FILLED: OrderPartiallyFilled,
+    OrderStatus.CANCELED: OrderCanceled,
     OrderStatus.EXPIRED: OrderExpired,
     OrderStatus.EXPIRED_IN_MATCH: OrderExpired,
     OrderStatus.REJECTED: OrderRejected,
@@ -154,7 +154,7 @@ class Change:
 def settle(batch: Batch) -> None:
     """Writes everything that follows from the decision."""
     changes = changes_of(batch.decision, batch.grid)
-    _hold_accounts(changes)
+    ledger.hold(changes)
     _release(changes)
     if batch.decision.matches:
         _settle_trades(batch)
@@ -192,17 +192,12 @@ def _fees(match: Match) -> tuple[int, int]:
     return match.maker_fee, match.taker_fee
 
 
-def _hold_accounts(changes: dict[int, Change]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, [numbers(changes)])
-
-
 def _release(changes: dict[int, Change]) -> None:
     """What orders no longer hold is free before entries take it: never more held than there is."""
     freed = {account: change for account, change in changes.items() if change.held}
     if freed:
         amounts = (change.in_assets(change.held) for change in freed.values())
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(RELEASE, [numbers(freed), numbers(amounts)])
 
 
@@ -225,7 +220,7 @@ def _settle_trades(batch: Batch) -> None:
         "makers_buy": [match.maker.is_buy for match in matches],
         **_columns(matches),
     }
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(SETTLE, values)
 
 
@@ -292,14 +287,14 @@ def _update_orders(batch: Batch) -> None:
         "reasons": words(order.reason.value for order in orders),
         **{name: numbers(map(attrgetter(path), orders)) for name, path in ORDER_COLUMNS.items()},
     }
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(UPDATE, values)
 
 
 def _number_ranks(orders: Iterable[Live]) -> None:
     """Gives those that came now their place in time, in the order in which they were taken."""
     news = sorted((order for order in orders if order.rank >= NEW_RANK), key=attrgetter("rank"))
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(RANKS, [len(news)])
         for order, (rank,) in zip(news, sorted(cursor.fetchall()), strict=True):
             order.rank = rank
@@ -315,32 +310,39 @@ def _tell(batch: Batch, changes: dict[int, Change]) -> None:
     for order in decision.touched.values():
         if order.status is not OrderStatus.NEW:
             endings[ENDINGS[order.status]].append(order.id)
+        elif order.prevented:
+            endings[OrderPartiallyFilled].append(order.id)
     for event, ids in endings.items():
         tell_orders(event, ids)
+    _tell_unlocked(batch)
     _tell_balances(changes)
 
 
-def _tell_balances(changes: dict[int, Change]) -> None:
-    """One fact an account: what was merely freed is unlocked, else what it gained or lost."""
-    moved = [
-        (event, account, change.in_assets(abs(count)))
-        for account, change in changes.items()
-        for event, count in [_what_happened(change)]
-        if count
+def _tell_unlocked(batch: Batch) -> None:
+    """What orders gave back otherwise than by trading, each order's once."""
+    moves = [
+        Move(
+            account=order.quote_account if order.is_buy else order.base_account,
+            amount=EXACT.multiply(
+                batch.grid.atom if order.is_buy else batch.grid.step, Decimal(order.freed)
+            ),
+            order=order.id,
+        )
+        for order in batch.decision.touched.values()
+        if order.freed
     ]
-    for event in (BalanceUnlocked, BalanceDebited, BalanceCredited):
-        moves = [Move(account=account, amount=amount) for e, account, amount in moved if e is event]
+    tell_balances(BalanceUnlocked, moves)
+
+
+def _tell_balances(changes: dict[int, Change]) -> None:
+    """One fact an account: what all trades of the batch together gave it, or took."""
+    for event, sign in ((BalanceDebited, -1), (BalanceCredited, 1)):
+        moves = [
+            Move(account=account, amount=change.in_assets(sign * change.balance))
+            for account, change in changes.items()
+            if sign * change.balance > 0
+        ]
         tell_balances(event, moves)
-
-
-def _what_happened(
-    change: Change,
-) -> tuple[type[BalanceUnlocked | BalanceDebited | BalanceCredited], int]:
-    if change.balance > 0:
-        return BalanceCredited, change.balance
-    if change.balance < 0:
-        return BalanceDebited, change.balance
-    return BalanceUnlocked, change.held
 
 
 def book_changed(decision: Decision) -> bool:

@@ -10,10 +10,11 @@ from apps.exchange.models.ledger import (
     Seal,
     SealedBalance,
 )
-from apps.exchange.models.markets import LARGEST, MOST_STEPS, Asset, Market
+from apps.exchange.models.markets import LARGEST, Asset, Market
 from apps.exchange.models.orders import OPEN, OPEN_STATUSES, BookVersion, Fill, Order
 from apps.exchange.models.traders import ApiKey, FeeTier, Trader
 from apps.exchange.vocabulary import (
+    MOST_STEPS,
     MarketStatus,
     OrderStatus,
     OrderType,

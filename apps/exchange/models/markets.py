@@ -11,8 +11,6 @@ from apps.exchange.models.fields import amount
 from apps.exchange.vocabulary import MarketStatus, choices
 from moonx.core import money
 
-# Steps and ticks of an order are counted in 64-bit integers while it is matched.
-MOST_STEPS = 10**18
 LARGEST = Decimal(9_000_000_000)
 SYMBOL = RegexValidator(r"^[A-Z0-9]{1,20}$", "Use 1 to 20 capital letters and digits.")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.exchange import book
+from apps.exchange import book, ledger
 from apps.exchange.announcing import Move, tell_balances, tell_orders
 from apps.exchange.models import Market, OrderStatus, Reason
 from moonx.core.events import BalanceUnlocked, OrderFact
@@ -18,8 +18,6 @@ SELECT o.id, o.market_id, o.held,
   CASE o.side WHEN 'BUY' THEN o.quote_account_id ELSE o.base_account_id END
 FROM exchange_order o WHERE o.stage <> 'done' AND {where}
 """
-
-LOCK = "SELECT FROM exchange_account WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
 FREE = """
 UPDATE exchange_account a SET held = a.held - u.total
@@ -57,7 +55,7 @@ def end(ending: Ending, *, where: str, values: Mapping[str, Any]) -> list[int]:
             return []
         ids = [order for order, _, _, _ in found]
         accounts = [account for _, _, _, account in found]
-        cursor.execute(LOCK, [sorted(set(accounts))])
+        ledger.hold(accounts)
         cursor.execute(FREE, [accounts, [held for _, _, held, _ in found]])
         cursor.execute(END, [ending.status.value, ending.reason.value, ids])
     tell_orders(ending.event, ids)

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from apps.exchange import holds, ledger, matching
 from apps.exchange.announcing import Move, tell_balances
@@ -21,7 +21,7 @@ from apps.exchange.orders.refusals import (
     InsufficientBalance,
 )
 from apps.exchange.orders.request import NewOrder
-from moonx.core import logs
+from moonx.core import logs, prepared
 from moonx.core.events import BalanceLocked
 from moonx.core.locks import LockBusy
 from moonx.core.money import EXACT, WIDE
@@ -48,7 +48,8 @@ LEFT JOIN LATERAL (
   SELECT price FROM exchange_trade WHERE market_id = m.id ORDER BY seq DESC LIMIT 1) last ON true
 LEFT JOIN LATERAL (
   SELECT {best}(price) AS price FROM exchange_order
-  WHERE market_id = m.id AND stage = 'book' AND side = %(opposite)s AND %(is_market)s) best ON true
+  WHERE market_id = m.id AND stage = 'book' AND side = %(opposite)s AND %(is_market)s
+    AND (expires_at IS NULL OR expires_at > clock_timestamp())) best ON true
 WHERE m.id = %(market)s
 """
 
@@ -101,7 +102,7 @@ def place(market: Market, owner_id: int, new: NewOrder) -> Order:
     Its status is NEW or PARTIALLY_FILLED where it rests, REJECTED where only the match could tell
     (`reason` says why). Raises OrderRefused, and nothing is stored.
     """
-    order_id = _commit(market, owner_id, new)
+    order_id = accept(market, owner_id, new)
     try:
         matching.match(market)
     except LockBusy as busy:
@@ -119,7 +120,11 @@ def check(market: Market, owner_id: int, new: NewOrder) -> None:
         raise _insufficient()
 
 
-def _commit(market: Market, owner_id: int, new: NewOrder) -> int:
+def accept(market: Market, owner_id: int, new: NewOrder) -> int:
+    """Takes an order and holds what it may cost; returns its id. Whatever matches next matches it.
+
+    Raises OrderRefused, and nothing is stored.
+    """
     request.check_form(new)
     with transaction.atomic():
         context = _context(market, owner_id, new)
@@ -143,7 +148,7 @@ def _context(market: Market, owner_id: int, new: NewOrder) -> Context:
         "opposite": (Side.SELL if is_buy else Side.BUY).value,
         "is_market": new.is_market,
     }
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(CONTEXT.format(best="min" if is_buy else "max"), values)
         now, status, *rest = cursor.fetchone()
     names = list(Context.__dataclass_fields__)[2:]
@@ -212,7 +217,7 @@ def _hold(account: int, amount: Decimal) -> None:
     """Holds `amount` of what is available, in one statement: nobody can take it in between."""
     if not amount:
         return
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(HOLD, {"account": account, "amount": amount})
         if cursor.rowcount != 1:
             raise _insufficient()
@@ -239,7 +244,7 @@ def _insert(
         *(new.expires_at, logs.correlation_id.get(), context.now, context.now),
     ]
     try:
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(INSERT, values)
             return int(cursor.fetchone()[0])
     except IntegrityError as error:

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from apps.exchange.models import OrderType, SelfTrade, Side, TimeInForce
 from apps.exchange.orders.refusals import MalformedOrder
+from apps.exchange.vocabulary import STOPS
 
-STOPS = {OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
 LONGEST_CLIENT_ID = 64
 
 

@@ -6,12 +6,14 @@ import pytest
 
 from apps.exchange import orders
 from apps.exchange.models import (
+    Account,
     Market,
     MarketStatus,
     Order,
     OrderType,
     Reason,
     Trade,
+    Trader,
 )
 from apps.exchange.orders import (
     ExpiryPassed,
@@ -20,6 +22,7 @@ from apps.exchange.orders import (
 )
 from apps.exchange.tests import trading
 from apps.exchange.tests.trading import buy, events, expire, funds, gtd, names, rich, sell, trader
+from moonx.core import clock
 
 pytestmark = pytest.mark.django_db
 
@@ -144,3 +147,22 @@ def test_a_frozen_owner_places_nothing_and_what_was_open_is_canceled(market: Mar
         buy(market, owner, "100", "1")
     assert orders.unfreeze(owner)
     assert buy(market, owner, "100", "1").status == "NEW"
+
+
+def test_a_single_bad_row_keeps_no_other_order_from_expiring(market: Market) -> None:
+    broken, sound = rich(), rich()
+    gone = [buy(market, owner, "100", "1", **gtd(hours=1)) for owner in (broken, sound)]
+    expire(*gone)
+    Account.objects.filter(owner_id=broken, asset__symbol="USDC").update(held=D(1))
+    done = orders.expire_due()
+    assert (done.found, done.expired, done.errors) == (2, 1, 1)
+    assert funds(sound, "USDC")[1] == 0
+
+
+def test_a_frozen_owners_resting_order_is_canceled_instead_of_filled(market: Market) -> None:
+    owner = rich()
+    order = buy(market, owner, "100", "1")
+    Trader.objects.create(user_id=owner, frozen_at=clock.db_now())  # and nothing canceled yet
+    assert sell(market, rich(), "100", "1").status == "NEW"
+    order.refresh_from_db()
+    assert (order.status, order.reason, funds(owner, "USDC")[1]) == ("CANCELED", "frozen", 0)

@@ -182,6 +182,21 @@ def test_a_frozen_owners_order_is_rejected() -> None:
     assert (frozen.status, frozen.reason) == ("REJECTED", "frozen")
 
 
+def test_a_frozen_owners_orders_make_no_trade_either() -> None:
+    frozen = resting("sell", 10, 1, is_frozen=True)
+    stopped = stop("buy", 10, 11, LOSS, stage=Stage.STOPPED, is_frozen=True)
+    makers = [frozen, resting("sell", 10, 1, rank=frozen.rank + 1)]
+    decision = run([order("buy", 10, 1)], makers, [stopped], last_price=9)
+    assert [match.maker for match in decision.matches] == makers[1:]
+    assert {(o.status, o.reason, o.held) for o in (frozen, stopped)} == {("CANCELED", "frozen", 0)}
+
+
+def test_an_order_by_amount_is_as_large_as_the_market_allows_at_most() -> None:
+    taker = by_amount("buy", 10, budget=10**6)
+    decision = run([taker], [resting("sell", 9, 50)], most_steps=7)
+    assert (traded(decision), taker.status) == ([(9, 7)], "FILLED")
+
+
 def test_a_market_order_on_an_empty_book_expires_without_fills() -> None:
     taker = order("buy", 0, 1, type=OrderType.MARKET, time_in_force=TimeInForce.IOC, held=0)
     decision = run([taker])

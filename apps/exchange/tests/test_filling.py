@@ -166,3 +166,10 @@ def test_nobody_trades_with_himself(market: Market, mode: SelfTrade) -> None:
     assert not Trade.objects.exists()
     held = sum(order.held for order in Order.objects.filter(side="BUY"))
     assert funds(owner, "USDC")[1] == held
+
+
+def test_an_expired_order_is_nobodys_best_price(market: Market) -> None:
+    gone = sell(market, rich(), "90", "1", **gtd(hours=1))
+    sell(market, rich(), "100", "1")
+    expire(gone)
+    assert buy(market, rich(), None, "1").status == "FILLED"

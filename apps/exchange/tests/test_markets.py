@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from apps.exchange import markets, orders, tickers
 from apps.exchange.markets import MarketUnchanged
-from apps.exchange.models import MarketStatus, OrderStatus, Ticker
+from apps.exchange.models import Market, MarketStatus, OrderStatus, Ticker
 from apps.exchange.orders import MarketClosed
 from apps.exchange.tests import trading
 from apps.exchange.tests.factory import asset, at, market, trade, traded
@@ -94,6 +94,15 @@ def test_a_resumed_market_fills_what_stood_in_its_book() -> None:
     trading.sell(where, trading.rich(), "2000", "1")
     order.refresh_from_db()
     assert order.status == OrderStatus.FILLED
+
+
+def test_an_edit_that_began_before_a_halt_does_not_lift_it() -> None:
+    where = trading.market()
+    markets.halt(Market.objects.get(pk=where.pk), reason="odd prices", by="ops")
+    where.label = "quiet"
+    markets.save(where, now=NOON, edited=["label"])
+    where.refresh_from_db()
+    assert (where.label, where.status, where.halt_reason) == ("quiet", "HALT", "odd prices")
 
 
 def test_a_market_that_fills_again_first_takes_only_orders_that_rest() -> None:

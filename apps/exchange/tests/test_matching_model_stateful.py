@@ -48,7 +48,7 @@ class Floor(RuleBasedStateMachine):
     @initialize(seed=SEEDS)
     def open(self, seed: int) -> None:
         """A book to begin with."""
-        self.rush([seed + number for number in range(10)])
+        self.rush([seed + number for number in range(16)])
 
     @rule(seed=SEEDS, owner=OWNERS)
     def place(self, seed: int, owner: int) -> None:
@@ -59,7 +59,7 @@ class Floor(RuleBasedStateMachine):
     @rule(seed=SEEDS, owner=OWNERS)
     def arrive(self, seed: int, owner: int) -> None:
         """An order whose placer is gone before it is matched."""
-        self._ask(seed, owner, lambda new, who: placing._commit(self.stage.market, who, new))
+        self._ask(seed, owner, lambda new, who: placing.accept(self.stage.market, who, new))
 
     @rule(seeds=st.lists(SEEDS, min_size=3, max_size=8))
     def rush(self, seeds: list[int]) -> None:
@@ -91,10 +91,12 @@ class Floor(RuleBasedStateMachine):
     @rule(owner=OWNERS)
     def cancel_all(self, owner: int) -> None:
         who = self.stage.owners[owner]
-        ended = [order.pk for order in orders.cancel_all(self.stage.market, who)]
+        rows = self._rows()
+        waiting = {number for number in self.waiting if rows[number]["owner_id"] == who}
         on_paper = {number for number, one in self.paper.orders.items() if one.owner == who}
-        expected = {n for n in on_paper if self.paper.cancel(n)}
-        assert expected | (set(ended) & set(self.waiting)) == set(ended)
+        expected = waiting | {number for number in on_paper if self.paper.cancel(number)}
+        ended = [order.pk for order in orders.cancel_all(self.stage.market, who)]
+        assert sorted(ended) == sorted(expected)
         for number in ended:
             self._forget(number)
 
@@ -111,11 +113,15 @@ class Floor(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
+        now, rows = clock.db_now(), self._rows()
+        ends = {number: rows[number]["expires_at"] for number in self.waiting}
+        due = {number for number, end in ends.items() if end is not None and end <= now}
         orders.expire_due()
-        self.paper.expire(clock.db_now())
-        for number in list(self.waiting):
-            if Order.objects.get(pk=number).stage == "done":
-                self._forget(number)
+        self.paper.expire(now)
+        rows = self._rows()
+        assert {number for number in self.waiting if rows[number]["stage"] == "done"} == due
+        for number in due:
+            self._forget(number)
 
     @precondition(lambda self: self.paper.status == "TRADING")
     @rule(status=st.sampled_from(CLOSED))
@@ -136,7 +142,7 @@ class Floor(RuleBasedStateMachine):
             if number in self.waiting:
                 assert (row["stage"], row["held"]) == ("arrived", row["hold"])
             else:
-                assert not replay._difference(row, self.paper.orders.get(number)), row
+                assert not replay.difference(row, self.paper.orders.get(number)), row
 
     @invariant()
     def every_account_is_as_on_paper(self) -> None:

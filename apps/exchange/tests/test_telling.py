@@ -10,6 +10,8 @@ from apps.exchange.models import (
     BookVersion,
     Market,
     Order,
+    SelfTrade,
+    TimeInForce,
 )
 from apps.exchange.tests import trading
 from apps.exchange.tests.trading import buy, events, names, rich, sell, trader
@@ -73,3 +75,22 @@ def test_balances_cannot_be_written_but_by_entries(market: Market) -> None:
     rich()
     with pytest.raises(Exception, match="permission denied"):
         Account.objects.update(balance=D(1))
+
+
+def test_what_a_batch_frees_is_told_once_an_order_with_its_reason(market: Market) -> None:
+    sell(market, rich(), "100", "1")
+    owner = trader(USDC="1000")
+    order = buy(market, owner, "100", "2", time_in_force=TimeInForce.IOC)
+    assert order.status == "EXPIRED"
+    told = [fact for fact in events("balance.unlocked") if fact["userId"] == owner]
+    assert [(fact["orderId"], fact["amount"], fact["reason"]) for fact in told] == [
+        (order.pk, "100.1", "unfilled")
+    ]
+
+
+def test_a_maker_that_its_owners_other_order_cut_is_told(market: Market) -> None:
+    owner = rich()
+    maker = sell(market, owner, "100", "3")
+    buy(market, owner, "100", "1", self_trade=SelfTrade.DECREMENT)
+    told = events("order.partially_filled")
+    assert [(fact["orderId"], fact["preventedQuantity"]) for fact in told] == [(maker.pk, "1")]

@@ -27,7 +27,6 @@ export function follow(exists) {
   const keys = byId("keys-link");
   if (keys) keys.hidden = !exists;
   byId("signin-open").hidden = exists;
-  document.body.dataset.reader = exists ? "known" : "";
 }
 
 export function show() {
