@@ -105,7 +105,12 @@ def locked(order: Order, account: Account, market: Market) -> BalanceFact:
 def expired(order: Order, account: Account, freed: Decimal, market: Market) -> Iterator[Event]:
     """That an order's time is over, and what is free now."""
     yield order_fact(OrderExpired, order, market)
-    yield balance_fact(BalanceUnlocked, account, freed, market, order=order, reason=order.reason)
+    yield unlocked(order, account, freed, market)
+
+
+def unlocked(order: Order, account: Account, freed: Decimal, market: Market) -> BalanceFact:
+    """That an order holds so much less, and why."""
+    return balance_fact(BalanceUnlocked, account, freed, market, order=order, reason=order.reason)
 
 
 def trade(row: Trade, market: Market) -> TradeExecuted:
@@ -145,16 +150,12 @@ def own_trade(fill: Fill, market: Market) -> OwnTradeExecuted:
     )
 
 
-def balances(
-    account: Account, balance: Decimal, held: Decimal, market: Market
-) -> Iterator[BalanceFact]:
-    """What a transaction did to an account: credited, debited, or only unlocked."""
+def balances(account: Account, balance: Decimal, market: Market) -> Iterator[BalanceFact]:
+    """What a transaction did to an account: credited or debited."""
     if balance > 0:
         yield balance_fact(BalanceCredited, account, balance, market)
     elif balance < 0:
         yield balance_fact(BalanceDebited, account, balance.copy_negate(), market)
-    elif held:
-        yield balance_fact(BalanceUnlocked, account, held.copy_abs(), market)
 
 
 def balance_fact(

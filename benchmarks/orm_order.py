@@ -86,6 +86,7 @@ class OneOrder:
     facts: list[Event] = field(default_factory=list)
     changed: dict[int, Order] = field(default_factory=dict)
     moved: dict[int, Moved] = field(default_factory=dict)
+    freed: list[tuple[Order, Decimal]] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     last: Trade | None = None
 
@@ -224,6 +225,8 @@ class OneOrder:
         order.status, order.reason, order.stage = status, reason, Stage.DONE
         self.lock_accounts([holder(order)])
         self.moved[holder(order)].hold(order.held.copy_negate())
+        if order.held:
+            self.freed.append((order, order.held))
         order.held = ZERO
 
     # Rows
@@ -353,7 +356,10 @@ class OneOrder:
         told += self.facts
         told += orm_facts.endings(self.changed.values(), self.market)
         for moved in self.moved.values():
-            told += orm_facts.balances(moved.account, moved.balance, moved.held, self.market)
+            told += orm_facts.balances(moved.account, moved.balance, self.market)
+        for order, amount in self.freed:
+            account = self.moved[holder(order)].account
+            told.append(orm_facts.unlocked(order, account, amount, self.market))
         facts = [orm_facts.row(fact, self.order, others=self.changed) for fact in told]
         store(facts, in_bulk=self.in_bulk)
         transaction.on_commit(outbox.wake_relay)

@@ -142,7 +142,7 @@ def moments_of(arrived: Sequence[Row], taken: Mapping[int, datetime]) -> list[da
     following = datetime.max.replace(tzinfo=UTC)
     for row in reversed(arrived):
         if row["type"] not in STOPS or row["status"] == "REJECTED":
-            following = row["working_at"]
+            following = row["working_at"] or row["updated_at"]  # what never worked ended at once
         found.append(min(following, taken.get(row["id"], following)))
     return found[::-1]
 
@@ -169,7 +169,8 @@ def turns_of(rows: Sequence[Row], taken: Sequence[int]) -> dict[int, tuple[int, 
 
 
 def _was_triggered(row: Row) -> bool:
-    return row["type"] in STOPS and row["working_at"] is not None and row["status"] != "REJECTED"
+    is_working = row["working_at"] is not None or row["reason"] in {"unfilled", "selfTrade"}
+    return row["type"] in STOPS and is_working and row["status"] != "REJECTED"
 
 
 def _out_of_turn(rows: Sequence[Row], taken: Iterable[int]) -> int:

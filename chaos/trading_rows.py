@@ -171,6 +171,12 @@ SELECT count(*) FROM exchange_fill f WHERE NOT EXISTS (SELECT FROM told t
 SELECT count(*) FROM exchange_order o WHERE o.hold > 0 AND NOT EXISTS (
   SELECT FROM balances b WHERE b.name = 'balance.locked' AND b.order_id = o.id)
 """,
+    "unfilled orders whose whole hold was not told to be free": f"""{TOLD}
+SELECT count(*) FROM exchange_order o
+LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM balances
+  WHERE name = 'balance.unlocked' GROUP BY 1) b ON b.order_id = o.id
+WHERE o.stage = 'done' AND o.filled_quantity = 0 AND o.hold <> coalesce(b.amount, 0)
+""",
     "canceled orders whose hold was freed untold": f"""{TOLD}
 SELECT count(*) FROM exchange_order o
 WHERE o.status = 'CANCELED' AND o.type <> 'MARKET'
@@ -191,8 +197,9 @@ SELECT count(*) - count(DISTINCT order_id) FROM balances
 WHERE name = 'balance.locked' AND order_id IS NOT NULL
 """,
     "holds freed twice": f"""{TOLD}
-SELECT count(*) - count(DISTINCT order_id) FROM balances
-WHERE name = 'balance.unlocked' AND order_id IS NOT NULL
+SELECT count(*) - count(DISTINCT order_id) FROM balances b
+WHERE name = 'balance.unlocked' AND EXISTS (  -- one that its owner's other order cut frees twice
+  SELECT FROM exchange_order o WHERE o.id = b.order_id AND o.prevented_quantity = 0)
 """,
 }
 

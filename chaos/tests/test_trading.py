@@ -15,7 +15,6 @@ FOUND_SOON = (
     TradingBug.FLOAT,
     TradingBug.LOST_WAKE_UP,
     TradingBug.CANCEL_OF_FILLED,
-    TradingBug.LAST_COME_FIRST,
 )
 
 

@@ -144,7 +144,7 @@ class OrderAccepted(OrderFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPartiallyFilled(OrderFact):
-    """Some of the order was filled, the rest stays."""
+    """Some of the order was filled, or cut by an order of its owner; the rest stays."""
 
     name: ClassVar[str] = "order.partially_filled"
 
