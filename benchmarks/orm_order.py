@@ -107,7 +107,7 @@ class OneOrder:
             count_book(self.market)
             transaction.on_commit(lambda: book.push(self.market), robust=True)
         if self.trades:
-            transaction.on_commit(lambda: watch.push_bars([self.market]), robust=True)
+            transaction.on_commit(lambda: watch.push_bars_soon(self.market), robust=True)
         self.tell()
 
     @property

@@ -8,6 +8,7 @@ from django.db import connection
 
 from apps.exchange import candles
 from apps.exchange.bars import Bar
+from apps.exchange.later import Later, Waiting
 from apps.exchange.models import Market, Ticker, Trade
 from moonx.core import clock, events, logs, money, push, topics
 from moonx.core.intervals import Interval
@@ -26,6 +27,7 @@ SELECT m.id, t.seq FROM exchange_market m CROSS JOIN LATERAL (
 WHERE t.executed_at >= %s
 """
 
+BARS_S = 0.1
 TAPE = 50  # trades a new subscriber of a tape is shown
 HUNDRED = 100
 
@@ -42,6 +44,23 @@ def push_bars(markets: Iterable[Market]) -> int:
         for interval, bar in candles.in_progress(market, now=now, closed=closed).items()
     ]
     return push.publish_states(states, now=now)
+
+
+def push_bars_soon(market: Market) -> None:
+    """Pushes the market's bars in progress within a tenth of a second, once for all trades of it.
+
+    Never fails for want of the push server: the sweep repeats what did not arrive.
+    """
+    if not _later.awaits(market):
+        _later.add([Waiting(market, BARS_S)])
+
+
+def _push_due(markets: Sequence[Market]) -> Sequence[Waiting]:
+    push_bars(markets)
+    return ()
+
+
+_later = Later("bars", _push_due)
 
 
 def push_missed_bars(*, now: datetime) -> int:

@@ -5,15 +5,12 @@ process. A process that is turned away pushes when the gate opens again, so the 
 arrives; should it die meanwhile, the sweep finds that subscribers lack it.
 """
 
-import threading
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from django.db import connection
 from redis import RedisError
 
 from apps.exchange.book.levels import SHOWN, Depth, depths, described
+from apps.exchange.later import Later, Waiting
 from apps.exchange.models import BookVersion, Market
 from moonx.core import logs, valkey
 from moonx.core import push as pushes
@@ -22,7 +19,6 @@ from moonx.core.push import State
 log = logs.get("moonx.book")
 
 GATE_MS = 100
-LINGER_S = 1.0  # how long the thread waits for more before it gives its connection back
 AT_ONCE = 100  # markets read in one statement
 
 StoreErrors = (RedisError, OSError)
@@ -34,6 +30,11 @@ def push(*markets: Market) -> None:
     Never fails for want of the push server: the sweep repeats what did not arrive.
     """
     later.add(_push([market for market in markets if not later.awaits(market)]))
+
+
+def push_soon(*markets: Market) -> None:
+    """As `push`, and never waits for the books to be read: for many markets at once."""
+    later.add([Waiting(market, 0) for market in markets])
 
 
 def push_missed() -> int:
@@ -55,7 +56,7 @@ def topic_of(symbol: str) -> str:
     return f"book:{symbol}"
 
 
-def _push(markets: Sequence[Market]) -> "list[Waiting]":
+def _push(markets: Sequence[Market]) -> list[Waiting]:
     """Sends the books that may be sent now; returns those whose gate is closed."""
     waits_s = _pass_gates(markets) if markets else {}
     _send([market for market in markets if waits_s.get(market.pk) == 0])
@@ -107,7 +108,7 @@ def _state(market: Market, book: Depth) -> State:
     )
 
 
-def _unseen(waiting: "Iterable[Waiting]") -> "list[Waiting]":
+def _unseen(waiting: Iterable[Waiting]) -> list[Waiting]:
     """Those of which subscribers lack the newest version: others may have sent it meanwhile."""
     rows = list(waiting)
     if not rows:
@@ -122,67 +123,8 @@ def _unseen(waiting: "Iterable[Waiting]") -> "list[Waiting]":
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A market whose book is to be pushed in so many seconds."""
-
-    market: Market
-    wait_s: float
+def _push_due(markets: Sequence[Market]) -> list[Waiting]:
+    return _unseen(_push(markets))
 
 
-class Later:
-    """The process's pushes that wait for their gate, made by one thread that lives while there are
-    any; its database connection goes with it."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._due: dict[int, tuple[float, Market]] = {}
-        self._thread: threading.Thread | None = None
-
-    def awaits(self, market: Market) -> bool:
-        """Whether a push of the market is still to come: it will read what stands then."""
-        return market.pk in self._due
-
-    def add(self, waiting: Sequence[Waiting]) -> None:
-        """Pushes these when their time has come."""
-        if not waiting:
-            return
-        with self._changed:
-            now = time.monotonic()
-            for row in waiting:
-                self._due.setdefault(row.market.pk, (now + row.wait_s, row.market))
-            self._changed.notify()
-            if self._thread is None or not self._thread.is_alive():  # none is after a fork
-                self._thread = threading.Thread(target=self._run, name="books", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            while due := self._next():
-                self._push(due)
-        finally:
-            connection.close()
-
-    def _next(self) -> list[Market]:
-        """What is due, once something is; empty where nothing came for a while."""
-        with self._changed:
-            if not self._due and not self._changed.wait(LINGER_S):
-                self._thread = None
-                return []
-            while (wait_s := min(at for at, _ in self._due.values()) - time.monotonic()) > 0:
-                self._changed.wait(wait_s)
-            now = time.monotonic()
-            due = [market for at, market in self._due.values() if at <= now]
-            for market in due:
-                del self._due[market.pk]
-            return due
-
-    def _push(self, markets: Sequence[Market]) -> None:
-        try:
-            self.add(_unseen(_push(markets)))
-        except Exception:  # the thread serves whatever comes next, and the sweep repeats these
-            log.exception("books not pushed, the sweep will", markets=len(markets))
-            connection.close()  # whatever broke it, the next push begins on a good one
-
-
-later = Later()
+later = Later("books", _push_due)

@@ -1,6 +1,6 @@
 """The ledger: who owns what, changed by journals only."""
 
-from apps.exchange.ledger.accounts import account, accounts, available, hold, house
+from apps.exchange.ledger.accounts import account, accounts, available, fees_account, hold, house
 from apps.exchange.ledger.posting import (
     Line,
     NotEnough,
@@ -23,6 +23,7 @@ __all__ = [
     "account",
     "accounts",
     "available",
+    "fees_account",
     "fund",
     "hold",
     "house",

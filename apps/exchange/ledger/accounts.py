@@ -4,10 +4,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from apps.exchange.models import Account, Asset, House, Market
-from moonx.core import locks
+from moonx.core import locks, prepared
 from moonx.core.arrays import numbers
 from moonx.core.money import EXACT
 
+FEES = """
+SELECT id FROM exchange_account
+WHERE house = 'fees' AND owner_id IS NULL AND asset_id = %(asset)s AND market_id = %(market)s
+"""
 HOLD = "SELECT FROM exchange_account WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 
 
@@ -40,6 +44,14 @@ def house(house: House, asset: Asset, market: Market | None = None) -> Account:
         found = rows.get()
     found.asset, found.market = asset, market
     return found
+
+
+def fees_account(market: Market) -> int:
+    """The id of the account that a market's fees go to, opened if it is missing."""
+    with prepared.cursor() as cursor:
+        cursor.execute(FEES, {"asset": market.quote_id, "market": market.pk})
+        row = cursor.fetchone()
+    return int(row[0]) if row else house(House.FEES, market.quote, market).pk
 
 
 def available(account: Account) -> Decimal:

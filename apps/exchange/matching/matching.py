@@ -50,7 +50,7 @@ def _match_once(market: Market, *, limit: int) -> int:
             transaction.on_commit(lambda: book.push(market), robust=True)
         if decision.matches:
             # Robust: the trades stand, whatever becomes of the push; a later run repeats it.
-            transaction.on_commit(lambda: watch.push_bars([market]), robust=True)
+            transaction.on_commit(lambda: watch.push_bars_soon(market), robust=True)
     return len(situation.arrived)
 
 

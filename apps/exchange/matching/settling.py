@@ -17,7 +17,7 @@ from apps.exchange.bars import Bar
 from apps.exchange.matching.engine import NEW_RANK, Decision, Match
 from apps.exchange.matching.live import Live
 from apps.exchange.matching.reading import Grid
-from apps.exchange.models import House, Market, OrderStatus, Stage
+from apps.exchange.models import Market, OrderStatus, Stage
 from apps.exchange.trades import Tail, tell_trades
 from moonx.core import prepared
 from moonx.core.arrays import numbers, words
@@ -204,7 +204,6 @@ def _release(changes: dict[int, Change]) -> None:
 def _settle_trades(batch: Batch) -> None:
     market, grid, tail = batch.market, batch.grid, batch.tail
     matches = batch.decision.matches
-    fees = ledger.house(House.FEES, market.quote, market)
     values: dict[str, Any] = {
         "tick": grid.tick,
         "step": grid.step,
@@ -213,7 +212,7 @@ def _settle_trades(batch: Batch) -> None:
         "symbol": market.symbol,
         "base": market.base_id,
         "quote": market.quote_id,
-        "fees": fees.pk,
+        "fees": ledger.fees_account(market),
         "at": tail.moment,
         "seqs": numbers(range(tail.seq + 1, tail.seq + 1 + len(matches))),
         "ids": numbers(range(tail.last_id + 1, tail.last_id + 1 + len(matches))),

@@ -69,4 +69,5 @@ def _show(market_ids: set[int]) -> None:
     """Subscribers of the markets' books see them without what ended."""
     markets = list(Market.objects.filter(pk__in=market_ids))
     book.changed(*markets)
-    transaction.on_commit(lambda: book.push(*markets), robust=True)
+    show = book.push if len(markets) == 1 else book.push_soon
+    transaction.on_commit(lambda: show(*markets), robust=True)

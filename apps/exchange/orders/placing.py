@@ -68,6 +68,9 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0, 0, 0, %s, %
 RETURNING id
 """
 
+COLUMNS = [field.attname for field in Order._meta.concrete_fields]
+STORED = f"SELECT {', '.join(COLUMNS)} FROM exchange_order WHERE id = %s"  # noqa: S608
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -107,7 +110,14 @@ def place(market: Market, owner_id: int, new: NewOrder) -> Order:
         matching.match(market)
     except LockBusy as busy:
         log.warning("order waits for the sweep", order=order_id, cause=str(busy))
-    return Order.objects.get(pk=order_id)
+    return _stored(order_id)
+
+
+def _stored(order_id: int) -> Order:
+    """The order as it stands; asked for with every order, so planned once a connection."""
+    with prepared.cursor() as cursor:
+        cursor.execute(STORED, [order_id])
+        return Order.from_db(None, COLUMNS, cursor.fetchone())
 
 
 def check(market: Market, owner_id: int, new: NewOrder) -> None:
