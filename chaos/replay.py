@@ -141,7 +141,7 @@ def moments_of(arrived: Sequence[Row], taken: Mapping[int, datetime]) -> list[da
     found: list[datetime] = []
     following = datetime.max.replace(tzinfo=UTC)
     for row in reversed(arrived):
-        if row["type"] not in STOPS or row["status"] == "REJECTED":
+        if row["type"] not in STOPS or row["id"] not in taken:
             following = row["working_at"] or row["updated_at"]  # what never worked ended at once
         found.append(min(following, taken.get(row["id"], following)))
     return found[::-1]
@@ -169,8 +169,11 @@ def turns_of(rows: Sequence[Row], taken: Sequence[int]) -> dict[int, tuple[int, 
 
 
 def _was_triggered(row: Row) -> bool:
-    is_working = row["working_at"] is not None or row["reason"] in {"unfilled", "selfTrade"}
-    return row["type"] in STOPS and is_working and row["status"] != "REJECTED"
+    """Whether an accepted order may have another priority than when it came: a stop that began to
+    work, or that ended when it should have, or whose time was over, wherever it then was."""
+    ended_at_once = row["reason"] in {"unfilled", "selfTrade", "time"}
+    is_rejected = row["status"] == "REJECTED"
+    return row["type"] in STOPS and (row["working_at"] is not None or ended_at_once or is_rejected)
 
 
 def _out_of_turn(rows: Sequence[Row], taken: Iterable[int]) -> int:
