@@ -141,9 +141,13 @@ def moments_of(arrived: Sequence[Row], taken: Mapping[int, datetime]) -> list[da
     found: list[datetime] = []
     following = datetime.max.replace(tzinfo=UTC)
     for row in reversed(arrived):
-        if row["type"] not in STOPS or row["id"] not in taken:
-            following = row["working_at"] or row["updated_at"]  # what never worked ended at once
-        found.append(min(following, taken.get(row["id"], following)))
+        own = row["working_at"] or row["updated_at"]  # what never worked ended at once
+        if row["id"] not in taken:  # it was rejected, and stands where others may have moved
+            found.append(own)
+            continue
+        if row["type"] not in STOPS:
+            following = own
+        found.append(min(following, taken[row["id"]]))
     return found[::-1]
 
 
