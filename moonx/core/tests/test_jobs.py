@@ -116,13 +116,16 @@ def test_what_a_run_worked_on_is_counted_by_item() -> None:
     assert noted._value.get() == before + 3
 
 
-def test_a_run_is_skipped_counted_and_warned_of_while_another_is_under_way() -> None:
+def test_a_run_is_skipped_counted_and_warned_of_while_another_is_under_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     before = skipped("test.note")
-    with Busy("test.note"), capture_logs() as lines:
+    with Busy("test.note"):
         assert note.apply(throw=True).result is None
     assert seen == []
     assert skipped("test.note") == before + 1
-    assert [line["log_level"] for line in lines] == ["warning"]
+    told = [record for record in caplog.records if record.name == "moonx.task"]
+    assert [record.levelname for record in told] == ["WARNING"]
 
 
 def test_the_lock_of_one_task_does_not_stop_another() -> None:
