@@ -101,6 +101,7 @@ def build(*, owners: int = 4, funds: Decimal = FUNDS, rich: bool = True) -> Stag
         quote=quote,
         tick_size=Decimal("0.01"),
         step_size=Decimal("0.001"),
+        max_open_orders=10_000,
     )
     ids, since = [], OutboxEvent.objects.aggregate(last=Max("pk"))["last"] or 0
     for name in range(owners):
