@@ -21,7 +21,7 @@ OWNERS = 20  # of each market
 SHARE = 100  # one order of so many is due, in the large case
 FEW = 100
 GOAL_MANY, GOAL_FEW = 150, 70
-MOST_PAGES = 32  # of an empty sweep: a probe reads three, and what leaves vacuum has not unlinked
+MOST_PAGES = 8  # of an empty sweep: an index probe reads about four
 
 # Orders of all kinds that wait: whole and partly filled ones, and stops that nothing triggered.
 # What is left of a hold is that of the remainder.

@@ -59,7 +59,6 @@ class Moved:
 
     account: Account
     balance: Decimal = ZERO
-    held: Decimal = ZERO
 
     def add(self, amount: Decimal) -> None:
         """What an entry added; the database has moved the balance."""
@@ -71,7 +70,6 @@ class Moved:
         """Holds more, or less, of the balance."""
         if change:
             self.account.held = EXACT.add(self.account.held, change)
-            self.held = EXACT.add(self.held, change)
             self.account.save(update_fields=["held"])
 
 

@@ -44,21 +44,25 @@ class Judge:
     deaths: Deaths
     stage: Stage | None = None
     before: Print = field(default_factory=list)
+    idle: Print = field(default_factory=list)
     after: Print = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def arrange(self) -> Mapping[str, Any]:
-        """A fresh stage; what the first one adds up to before anything happens is kept."""
+        """A fresh stage; what a first one adds up to is kept, before and after a sweep alone."""
+        if not self.before:
+            untouched, _ = set_up(self.scene)
+            self.before = untouched.fingerprint()
+            _sweep()
+            self.idle = untouched.fingerprint()
         self.stage, arguments = set_up(self.scene)
-        self.before = self.before or self.stage.fingerprint()
         return arguments
 
     def judge(self, _: Mapping[str, Any], failpoint: Failpoint | None) -> None:
         """After the dry run: keeps what it led to. After a death: sweeps, and compares."""
         assert self.stage is not None
         began_s = time.monotonic()
-        matching.sweep()
-        orders.expire_due()
+        _sweep()
         self.deaths.swept_s.append(time.monotonic() - began_s)
         stands = self.stage.fingerprint()
         if failpoint is None:
@@ -66,9 +70,14 @@ class Judge:
             self.found.hold(int(stands == self.before), f"steps “{self.scene.step}” without effect")
             return
         # What was asked for may come to nothing, but not after it has been committed.
-        may_be_undone = self.scene.is_request and stands == self.before and not failpoint.is_late
+        may_be_undone = self.scene.is_request and stands == self.idle and not failpoint.is_late
         if stands != self.after and not may_be_undone:
             self.wrong.append(f"died {failpoint}: {_unlike(stands, self.after)}")
+
+
+def _sweep() -> None:
+    matching.sweep()
+    orders.expire_due()
 
 
 def run(

@@ -16,6 +16,7 @@ from chaos import wishes
 from chaos.floor import market_of, order_of
 from chaos.promises import Notebook
 from chaos.trading_bugs import TradingBug, plant
+from moonx.core import clock
 from moonx.core.locks import LockBusy
 
 REMEMBERED = 200  # orders that a desk may cancel later
@@ -126,17 +127,19 @@ def told(market: Market, order: Order) -> dict[str, Any]:
     }
 
 
-def settles(*, bug: str) -> float:
-    """In a child: what the schedule does next, the sweeps; how many seconds it took."""
+def settles(*, bug: str) -> tuple[float, str]:
+    """In a child: what the schedule does next, the sweeps; how many seconds it took, and the
+    database's moment up to which every order whose time was over has been ended."""
     plant(TradingBug(bug))
     began_s = time.monotonic()
     while True:
+        swept_at = clock.db_now()
         try:
             matching.sweep()
             orders.expire_due()
         except LockBusy:
             continue
-        return time.monotonic() - began_s
+        return time.monotonic() - began_s, swept_at.isoformat()
 
 
 def works(

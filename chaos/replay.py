@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from chaos.model import Paper, PaperFill, PaperMarket, changes_of
+from chaos.model import STOPS, Paper, PaperFill, PaperMarket, changes_of
 
 Row = dict[str, Any]
 
@@ -83,7 +83,8 @@ class Compared:
 
 
 def compare(dsn: str, *, flips: Iterable[tuple[str, str, datetime]], until: datetime) -> Compared:
-    """Replays every market; `flips` are changes of status (symbol, status, when)."""
+    """Replays every market; `flips` are changes of status (symbol, status, when), and `until` is
+    the moment up to which every order whose time was over has been ended."""
     done, changes = Compared(), dict[tuple[int, int], Fraction]()
     with psycopg.connect(dsn, row_factory=dict_row, autocommit=True) as pg:
         for market in pg.execute(MARKETS).fetchall():
@@ -92,7 +93,8 @@ def compare(dsn: str, *, flips: Iterable[tuple[str, str, datetime]], until: date
             mine = [(status, at) for symbol, status, at in flips if symbol == market["symbol"]]
             steps = steps_of(rows, taken, mine)
             done.out_of_turn += _out_of_turn(rows, taken)
-            paper = replay(market, steps, until=max([until, *expiries_of(rows)]))
+            paper = replay(market, steps)
+            expire(paper, rows, until)
             fills = pg.execute(FILLS, [market["id"]]).fetchall()
             done.orders += len(rows)
             done.fills += len(fills)
@@ -151,9 +153,6 @@ def moments_of(arrived: Sequence[Row], taken: Mapping[int, datetime]) -> list[da
     return found[::-1]
 
 
-STOPS = ("STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
-
-
 def turns_of(rows: Sequence[Row], taken: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Each order's turn, by its id; those that were never taken have none.
 
@@ -187,15 +186,7 @@ def _out_of_turn(rows: Sequence[Row], taken: Iterable[int]) -> int:
     return sum(before >= after for before, after in itertools.pairwise(told))
 
 
-def expiries_of(rows: Iterable[Row]) -> list[datetime]:
-    """The times that were over when a sweep came, perhaps a moment after the run had ended."""
-    return [row["expires_at"] for row in rows if (row["status"], row["reason"]) == OVER]
-
-
-OVER = ("EXPIRED", "time")
-
-
-def replay(market: Row, steps: Iterable[Step], *, until: datetime) -> PaperMarket:
+def replay(market: Row, steps: Iterable[Step]) -> PaperMarket:
     """What the model makes of the same orders."""
     paper = PaperMarket(step=Fraction(market["step_size"]), atoms=10 ** market["decimals"])
     for step in steps:
@@ -205,8 +196,18 @@ def replay(market: Row, steps: Iterable[Step], *, until: datetime) -> PaperMarke
             paper.cancel(step.row["id"], reason=step.row["reason"])
         else:
             paper.status = step.row["status"]
-    paper.expire(until)
     return paper
+
+
+def expire(paper: PaperMarket, rows: Iterable[Row], until: datetime) -> None:
+    """Ends on paper what was over when the last sweep began, and those that came due while it ran
+    and that it still found: which ones it finds is up to it."""
+    paper.expire(until)
+    for row in rows:
+        is_of_the_last = row["updated_at"] >= until and row["reason"] == "time"
+        order = paper.orders.get(row["id"])
+        if is_of_the_last and order is not None and order.is_over(row["updated_at"]):
+            paper.cancel(order.id, status="EXPIRED", reason="time")
 
 
 def paper_of(row: Row) -> Paper:

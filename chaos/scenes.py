@@ -117,12 +117,12 @@ def cancels(stage: Stage) -> Arguments:
 
 
 def cancels_all(stage: Stage) -> Arguments:
-    """Both sides and a stop. None that waits to be matched: the sweep afterwards would take it, and
-    what nobody asked for would not be as before."""
+    """Both sides, a stop and an order that was not matched yet."""
     stage.place(0, "BUY", "9.00", "3", client_order_id="bid")
     stage.place(0, "SELL", "11.00", "2", client_order_id="ask")
     stop = {"type": OrderType.TAKE_PROFIT_LIMIT, "stop_price": Decimal(12)}
     stage.place(0, "SELL", "11.50", "1", client_order_id="stop", **stop)
+    stage.arrive(0, "BUY", "8.00", "1", client_order_id="late")
     return {"symbol": stage.market.symbol, "owner": stage.owners[0]}
 
 

@@ -51,8 +51,7 @@ def push_bars_soon(market: Market) -> None:
 
     Never fails for want of the push server: the sweep repeats what did not arrive.
     """
-    if not _later.awaits(market):
-        _later.add([Waiting(market, BARS_S)])
+    _later.add([Waiting(market, BARS_S)])
 
 
 def _push_due(markets: Sequence[Market]) -> Sequence[Waiting]:

@@ -143,7 +143,8 @@ class Change:
     """What a batch does to one account, in atoms of a quote account and steps of a base account."""
 
     unit: Decimal
-    balance: int = 0
+    gained: int = 0
+    spent: int = 0
     held: int = 0
 
     def in_assets(self, count: int) -> Decimal:
@@ -178,10 +179,10 @@ def changes_of(decision: Decision, grid: Grid) -> dict[int, Change]:
     for match in decision.matches:
         buyer, seller = match.buyer, match.seller
         buyer_fee, seller_fee = _fees(match)
-        change(buyer.base_account, grid.step).balance += match.quantity
-        change(seller.base_account, grid.step).balance -= match.quantity
-        change(buyer.quote_account, grid.atom).balance -= match.quote + buyer_fee
-        change(seller.quote_account, grid.atom).balance += match.quote - seller_fee
+        change(buyer.base_account, grid.step).gained += match.quantity
+        change(seller.base_account, grid.step).spent += match.quantity
+        change(buyer.quote_account, grid.atom).spent += match.quote + buyer_fee
+        change(seller.quote_account, grid.atom).gained += match.quote - seller_fee
     return changes
 
 
@@ -334,14 +335,18 @@ def _tell_unlocked(batch: Batch) -> None:
 
 
 def _tell_balances(changes: dict[int, Change]) -> None:
-    """One fact an account: what all trades of the batch together gave it, or took."""
-    for event, sign in ((BalanceDebited, -1), (BalanceCredited, 1)):
-        moves = [
-            Move(account=account, amount=change.in_assets(sign * change.balance))
-            for account, change in changes.items()
-            if sign * change.balance > 0
-        ]
-        tell_balances(event, moves)
+    """An account's fact of what all trades of the batch took from it, then of what they gave it.
+
+    Not of their difference: who sells and buys the same in one batch would be told nothing, though
+    what was held for it is no longer.
+    """
+    for event, direction in ((BalanceDebited, "spent"), (BalanceCredited, "gained")):
+        amounts = (
+            (one, change.in_assets(getattr(change, direction))) for one, change in changes.items()
+        )
+        tell_balances(
+            event, [Move(account=one, amount=amount) for one, amount in amounts if amount]
+        )
 
 
 def book_changed(decision: Decision) -> bool:

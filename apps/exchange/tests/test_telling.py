@@ -13,8 +13,9 @@ from apps.exchange.models import (
     SelfTrade,
     TimeInForce,
 )
+from apps.exchange.orders import placing
 from apps.exchange.tests import trading
-from apps.exchange.tests.trading import buy, events, names, rich, sell, trader
+from apps.exchange.tests.trading import buy, events, names, new, rich, sell, trader
 from moonx.core import logs
 from moonx.core.models import OutboxEvent
 
@@ -63,6 +64,20 @@ def test_a_balance_fact_says_what_the_account_has_afterwards(market: Market) -> 
     assert (told["amount"], told["balance"], told["held"], told["available"]) == (
         *("200.2", "1000", "200.2", "799.8"),
     )
+
+
+def test_who_sells_and_buys_the_same_in_one_batch_is_told_both(market: Market) -> None:
+    buy(market, rich(), "100", "1")
+    sell(market, rich(), "101", "1")
+    owner = trader(ETH="5", USDC="1000")
+    placing.accept(market, owner, new("SELL", "100", "1"))
+    placing.accept(market, owner, new("BUY", "101", "1"))
+    assert matching.match(market) == 2
+    told = [one for one in events("balance.debited", "balance.credited") if one["userId"] == owner]
+    of_both = [one for one in told[-4:] if one["asset"] == "ETH"]
+    assert [(one["amount"], one["balance"], one["held"]) for one in of_both] == [
+        ("1", "5", "0")
+    ] * 2
 
 
 def test_the_book_has_a_new_version_whenever_it_changed(market: Market) -> None:
