@@ -15,20 +15,21 @@ log = logs.get("moonx.orders")
 
 BATCH = 10_000  # orders: some 400 ms in one transaction, beyond which batches gain nothing
 
-# The clock is read by a subquery, once: bare it would be read anew for each row, and no index be
-# searched by it.
+# By the time of the statement, which the planner knows: an index is searched by it, and what is due
+# is estimated. A subquery's time it does not know; it then takes a third of all orders for due, and
+# starts two workers for what one probe answers.
 DUE_MARKETS = """
 SELECT market_id, count(*) FROM exchange_order
-WHERE stage <> 'done' AND expires_at IS NOT NULL AND expires_at <= (SELECT clock_timestamp())
+WHERE stage <> 'done' AND expires_at IS NOT NULL AND expires_at <= statement_timestamp()
 GROUP BY market_id ORDER BY market_id
 """
 FREE_MARKETS = """
 SELECT id FROM unnest(%s::int[]) AS m(id) WHERE pg_try_advisory_xact_lock(%s, id)
 """
-DUE = """o.expires_at IS NOT NULL AND o.expires_at <= (SELECT clock_timestamp())
+DUE = """o.expires_at IS NOT NULL AND o.expires_at <= statement_timestamp()
   AND o.market_id = ANY(%(markets)s) ORDER BY o.expires_at LIMIT %(limit)s
 """
-ONE = "o.id = %(order)s AND o.expires_at <= (SELECT clock_timestamp())"
+ONE = "o.id = %(order)s AND o.expires_at <= statement_timestamp()"
 EXPIRED = Ending(status=OrderStatus.EXPIRED, reason=Reason.TIME, event=OrderExpired)
 
 
