@@ -192,17 +192,21 @@ def _flip(symbols: Sequence[str], done: Run, rng: random.Random) -> None:
 def judge(found: Verdict, done: Run, noted: list[promises.Promise], *, swept_at: datetime) -> None:
     """Holds model, rows, facts, promises and the product's own invariants against each other."""
     dsn = os.environ["DATABASE_URL"]
+    _hold_invariants(found)  # first: what comes due after the last sweep is soon overdue
     _hold_model(found, done, dsn, swept_at)
     trading_rows.check(dsn, found)
     trading_rows.hold_promises(dsn, noted, found)
-    report = reconcile.check_all(from_genesis=True, acts=False)
-    for one in report.broken:
-        found.hold(one.rows, f"reconcile: {one.invariant.name}")
-    found.hold(len(report.broken), f"invariants broken of the {len(report.checked)} of reconcile")
     unknown = [promise.key for promise in noted if promise.told is None]
     with psycopg.connect(dsn) as pg:
         done.waited_s = [float(waited) for (waited,) in pg.execute(WAITED, [unknown])]
     done.more["unanswered"] = len(unknown)
+
+
+def _hold_invariants(found: Verdict) -> None:
+    report = reconcile.check_all(from_genesis=True, acts=False)
+    for one in report.broken:
+        found.hold(one.rows, f"reconcile: {one.invariant.name}")
+    found.hold(len(report.broken), f"invariants broken of the {len(report.checked)} of reconcile")
 
 
 def _hold_model(found: Verdict, done: Run, dsn: str, swept_at: datetime) -> None:

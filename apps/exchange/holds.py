@@ -21,10 +21,13 @@ def needed(notional: int, *, ppm: int) -> int:
     return notional - (-notional * ppm // MILLION)
 
 
-def affordable(budget: int, *, unit: int, ppm: int) -> int:
-    """How many steps of `unit` atoms each a budget may pay for, its fee included; at most one too
-    many, because the fee of an order is rounded once over all of its fills."""
-    return budget * MILLION // (unit * (MILLION + ppm))
+def affordable(left: int, *, taken: int, paid: int, unit: int, ppm: int) -> int:
+    """How many more steps of `unit` atoms each a taker may buy with what is `left`, fee included.
+
+    Exact: `taken` atoms cost a `paid` fee that was rounded up, and that part of an atom is still
+    there to be used. quote + ceil(x) <= left + paid, just when quote + x is, as all are whole.
+    """
+    return ((left + paid) * MILLION - taken * ppm) // (unit * (MILLION + ppm))
 
 
 def ppm(fee_bps: Decimal) -> int:

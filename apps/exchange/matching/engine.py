@@ -225,10 +225,10 @@ class _Batch:
         most = self._rules.most_steps - order.filled
         if not order.is_buy:
             return min((order.budget - order.quote) // unit, order.held, most)
-        steps = min(holds.affordable(order.held, unit=unit, ppm=order.taker_ppm), most)
-        while steps and steps * unit + self._fee_of(order, taken=steps * unit) > order.held:
-            steps -= 1
-        return steps
+        steps = holds.affordable(
+            order.held, taken=order.taken, paid=order.fee, unit=unit, ppm=order.taker_ppm
+        )
+        return min(steps, most)
 
     def _can_fill(self, order: Live) -> bool:
         """Whether the book holds the order's whole quantity at its price, of other owners."""
