@@ -236,11 +236,12 @@ class _Batch:
         for maker in (self._asks if order.is_buy else self._bids).in_order():
             if not _accepts(order, maker):
                 return False
-            if maker.owner == order.owner:
-                if order.self_trade is not SelfTrade.EXPIRE_MAKER:
-                    return False
-            elif not (maker.is_expired(self._rules.now) or maker.is_frozen):
+            if maker.is_expired(self._rules.now) or maker.is_frozen:
+                continue
+            if maker.owner != order.owner:
                 missing -= maker.remaining
+            elif order.self_trade is not SelfTrade.EXPIRE_MAKER:
+                return False
             if missing <= 0:
                 return True
         return False

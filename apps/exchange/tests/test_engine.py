@@ -135,6 +135,16 @@ def test_an_order_to_be_filled_whole_does_not_count_ones_own_orders() -> None:
     assert (taker.status, own.stage, decision.matches) == ("EXPIRED", "book", [])
 
 
+@pytest.mark.parametrize("gone", [{"expires_at": NOW}, {"is_frozen": True}])
+def test_an_own_order_that_is_over_keeps_no_order_from_being_filled_whole(
+    gone: dict[str, Any],
+) -> None:
+    taker = order("buy", 10, 2, time_in_force=TimeInForce.FOK, owner=7)
+    taker.self_trade = SelfTrade.EXPIRE_TAKER
+    decision = run([taker], [resting("sell", 9, 5, owner=7, **gone), resting("sell", 10, 2)])
+    assert (traded(decision), taker.status) == ([(10, 2)], "FILLED")
+
+
 def test_a_post_only_order_that_would_take_is_rejected_and_one_that_would_not_rests() -> None:
     takes = order("buy", 10, 1, type=OrderType.LIMIT_MAKER)
     rests = order("buy", 9, 1, type=OrderType.LIMIT_MAKER)

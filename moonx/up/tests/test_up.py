@@ -134,23 +134,26 @@ def rows(home: Path) -> set[str]:
         return {name for (name,) in connection.execute("SELECT name FROM auth_group").fetchall()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_signal_leaves_no_process_and_no_lock_but_the_data(
-    home: Path, number: signal.Signals
-) -> None:
+def stop(*stacks: Up, by: signal.Signals) -> None:
+    """Each ends well by the signal, and leaves no process and no lock."""
+    for stack in stacks:
+        stack.process.send_signal(by)
+    assert [stack.end() for stack in stacks] == [0] * len(stacks)
+    for stack in stacks:
+        assert_nothing_is_left(stack.home)
+
+
+def test_the_end_of_its_terminal_leaves_no_process_and_no_lock_but_the_data(home: Path) -> None:
     with up(home) as stack:
         stack.wait_for("ready after")
-        write_row(home, number.name)
-        before = survivors(home)
-        assert len(before) >= 12  # up, three stores, the chain, six roles, their helpers
-        stack.process.send_signal(number)
-        assert stack.end() == 0
-    assert_nothing_is_left(home)
+        write_row(home, "HANGUP")
+        assert len(survivors(home)) >= 12  # up, three stores, the chain, six roles, their helpers
+        stop(stack, by=signal.SIGHUP)
     with Stores(home, embedded=frozenset({"postgres"})):
-        assert number.name in rows(home)
+        assert "HANGUP" in rows(home)
 
 
-def test_what_a_kill_leaves_is_healed_by_the_next_start(home: Path) -> None:
+def test_what_a_kill_leaves_is_healed_by_the_next_start_and_ctrl_c_ends_it(home: Path) -> None:
     with up(home) as stack:
         stack.wait_for("ready after")
         write_row(home, "KILLED")
@@ -164,9 +167,7 @@ def test_what_a_kill_leaves_is_healed_by_the_next_start(home: Path) -> None:
         assert chain.known_genesis() == first_chain
         postgres = [line for line in survivors(home).values() if "bin/postgres -D" in line]
         assert len(postgres) == 1
-        stack.process.send_signal(signal.SIGINT)
-        assert stack.end() == 0
-    assert_nothing_is_left(home)
+        stop(stack, by=signal.SIGINT)
 
 
 def test_two_copies_run_side_by_side_and_a_third_names_the_first(home: Path) -> None:
@@ -180,11 +181,7 @@ def test_two_copies_run_side_by_side_and_a_third_names_the_first(home: Path) -> 
             sentence = "".join(third.output)
             assert f"already running in {home} (pid {one.process.pid})" in sentence
             assert "Traceback" not in sentence
-        for stack in (one, two):
-            stack.process.send_signal(signal.SIGTERM)
-        assert [one.end(), two.end()] == [0, 0]
-    assert_nothing_is_left(home)
-    assert_nothing_is_left(other)
+        stop(one, two, by=signal.SIGTERM)
 
 
 def test_a_taken_port_is_one_sentence_and_starts_nothing(home: Path) -> None:
@@ -226,9 +223,7 @@ def test_a_home_at_an_earlier_migration_is_brought_up_to_date(home: Path) -> Non
         stack.wait_for("Applying sessions.0001_initial... OK")
         stack.wait_for("ready after")
         assert "OLDER" in rows(home)
-        stack.process.send_signal(signal.SIGTERM)
-        assert stack.end() == 0
-    assert_nothing_is_left(home)
+        stop(stack, by=signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
