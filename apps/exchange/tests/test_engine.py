@@ -1,9 +1,6 @@
 """The pure heart of matching: what orders do to each other, in ticks, steps and atoms."""
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.exchange import holds
-from apps.exchange.matching.engine import Decision, Rules, decide
+from apps.exchange.matching.engine import decide
 from apps.exchange.matching.live import Live
 from apps.exchange.matching.sides import Shallow, Side
 from apps.exchange.models import (
@@ -21,70 +18,16 @@ from apps.exchange.models import (
     Stage,
     TimeInForce,
 )
-
-NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-UNIT = 100  # atoms that one step costs at one tick
-MAKER_PPM, TAKER_PPM = 500, 1000
-_ids = itertools.count(1)
-
-
-def rules(**changes: Any) -> Rules:
-    return replace(
-        Rules(now=NOW, status=MarketStatus.TRADING, last_price=None, unit=UNIT), **changes
-    )
-
-
-def order(side: str, price: int, quantity: int, **changes: Any) -> Live:
-    number = next(_ids)
-    is_buy = side == "buy"
-    held = hold_of(price, quantity) if is_buy else quantity
-    values = {
-        "id": number,
-        "owner": 1000 + number,
-        "is_buy": is_buy,
-        "type": OrderType.LIMIT,
-        "time_in_force": TimeInForce.GTC,
-        "self_trade": SelfTrade.EXPIRE_MAKER,
-        "price": price,
-        "stop": 0,
-        "quantity": quantity,
-        "budget": None,
-        **dict.fromkeys(("filled", "prevented", "quote", "taken", "fee"), 0),
-        "held": held,
-        "held_before": held,
-        "maker_ppm": MAKER_PPM,
-        "taker_ppm": TAKER_PPM,
-        "expires_at": None,
-        "stage": Stage.ARRIVED,
-        "rank": number,
-        "base_account": 2 * number,
-        "quote_account": 2 * number + 1,
-    }
-    return Live(**{**values, **changes})
-
-
-def hold_of(price: int, quantity: int) -> int:
-    return holds.needed(price * quantity * UNIT, ppm=TAKER_PPM)
-
-
-def resting(side: str, price: int, quantity: int, **changes: Any) -> Live:
-    return order(side, price, quantity, stage=Stage.BOOK, **changes)
-
-
-def run(
-    arrived: Sequence[Live], book: Sequence[Live] = (), stops: Sequence[Live] = (), **changes: Any
-) -> Decision:
-    return decide(
-        arrived,
-        bids=Side((o for o in book if o.is_buy), is_bids=True, is_complete=True),
-        asks=Side((o for o in book if not o.is_buy), is_bids=False, is_complete=True),
-        stops=stops,
-        rules=rules(**changes),
-    )
-
-
-def traded(decision: Decision) -> list[tuple[int, int]]:
-    return [(match.price, match.quantity) for match in decision.matches]
+from apps.exchange.tests.engine_orders import (
+    NOW,
+    by_amount,
+    hold_of,
+    order,
+    resting,
+    rules,
+    run,
+    traded,
+)
 
 
 def test_better_prices_trade_first_and_then_who_came_first() -> None:
@@ -211,69 +154,6 @@ def test_a_market_order_on_an_empty_book_expires_without_fills() -> None:
     taker = order("buy", 0, 1, type=OrderType.MARKET, time_in_force=TimeInForce.IOC, held=0)
     decision = run([taker])
     assert (taker.status, decision.matches) == ("EXPIRED", [])
-
-
-# Orders by amount
-
-
-def test_a_buy_by_amount_never_costs_more_than_the_amount_fee_included() -> None:
-    taker = by_amount("buy", 10, budget=10_000)
-    decision = run([taker], [resting("sell", 9, 5), resting("sell", 10, 50)])
-    assert sum(m.quote + m.taker_fee for m in decision.matches) <= 10_000
-    assert traded(decision) == [(9, 5), (10, 5)]
-    assert (taker.status, taker.quantity, taker.held) == ("FILLED", 10, 0)
-
-
-def test_a_sell_by_amount_brings_at_most_the_amount() -> None:
-    taker = by_amount("sell", 9, budget=5_000, held=6)
-    decision = run([taker], [resting("buy", 10, 50)])
-    assert (traded(decision), taker.status, taker.quantity) == ([(10, 5)], "FILLED", 5)
-
-
-def test_what_an_order_by_amount_finds_no_one_for_expires() -> None:
-    taker = by_amount("buy", 10, budget=10_000)
-    run([taker], [resting("sell", 9, 1)])
-    assert (taker.status, taker.filled, taker.held) == ("EXPIRED", 1, 0)
-
-
-@given(
-    budget=st.integers(0, 10**9),
-    taken=st.integers(0, 10**9),
-    unit=st.integers(1, 10**6),
-    ppm=st.integers(0, 200_000),
-)
-def test_an_amount_buys_as_many_steps_as_it_pays_for_and_not_one_less(
-    budget: int, taken: int, unit: int, ppm: int
-) -> None:
-    def fee(more: int) -> int:
-        return holds.fee(taken=taken + more, made=0, taker_ppm=ppm, maker_ppm=0)
-
-    def costs(steps: int) -> int:
-        return steps * unit + fee(steps * unit) - fee(0)
-
-    steps = holds.affordable(budget, taken=taken, paid=fee(0), unit=unit, ppm=ppm)
-    assert costs(steps) <= budget < costs(steps + 1)
-
-
-def test_what_the_rounding_of_a_fee_took_too_much_is_used_by_the_next_fill() -> None:
-    """0.013048 at 10 bps: 0.06 at 0.1001 cost 0.006013, and 0.007035 pay 0.07 at 0.1004 just so."""
-    taker = by_amount("buy", 1045, budget=13_048)
-    decision = run([taker], [resting("sell", 1001, 6), resting("sell", 1004, 9)], unit=1)
-    assert traded(decision) == [(1001, 6), (1004, 7)]
-    assert (taker.quote + taker.fee, taker.status) == (13_048, "FILLED")
-
-
-def by_amount(side: str, price: int, *, budget: int, held: int | None = None) -> Live:
-    return order(
-        side,
-        price,
-        0,
-        type=OrderType.MARKET,
-        time_in_force=TimeInForce.IOC,
-        budget=budget,
-        held=budget if held is None else held,
-        held_before=budget if held is None else held,
-    )
 
 
 # Stops
