@@ -340,13 +340,11 @@ def _tell_balances(changes: dict[int, Change]) -> None:
     Not of their difference: who sells and buys the same in one batch would be told nothing, though
     what was held for it is no longer.
     """
-    for event, direction in ((BalanceDebited, "spent"), (BalanceCredited, "gained")):
-        amounts = (
-            (one, change.in_assets(getattr(change, direction))) for one, change in changes.items()
-        )
-        tell_balances(
-            event, [Move(account=one, amount=amount) for one, amount in amounts if amount]
-        )
+    items = changes.items()
+    spent = [Move(account=one, amount=it.in_assets(it.spent)) for one, it in items if it.spent]
+    gained = [Move(account=one, amount=it.in_assets(it.gained)) for one, it in items if it.gained]
+    tell_balances(BalanceDebited, spent)
+    tell_balances(BalanceCredited, gained)
 
 
 def book_changed(decision: Decision) -> bool:
