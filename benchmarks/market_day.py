@@ -150,11 +150,10 @@ def _make_bars(bench: Bench, start: datetime) -> None:
 
 def fold_level(interval: Interval, *, start: datetime) -> None:
     """Stores all bars of an interval from `start` on, folded from its stored children."""
-    folded = candles.FOLDED.format(bucket=candles.BUCKET[interval])
     with as_owner() as owner:
         owner.execute("SET work_mem = '1GB'")
         owner.execute(
-            f"INSERT INTO exchange_candle {candles.COLUMNS} {folded} "
+            f"INSERT INTO exchange_candle {candles.COLUMNS} {candles.folded(interval)} "
             "WHERE k.interval = %(child)s AND k.open_time >= %(start)s "
             "GROUP BY k.market_id, 3 ORDER BY 3, 1",
             {"interval": interval.value, "child": interval.child, "start": start},

@@ -23,7 +23,8 @@ from jsonschema import Draft202012Validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from apps.exchange import ledger, tickers
+from apps.exchange import amending, ledger, tickers
+from apps.exchange.amending import Request
 from apps.exchange.models import Asset, Market, TradeSource
 from apps.exchange.trades import NewTrade, record
 from apps.realtime import relay
@@ -201,6 +202,23 @@ async def test_every_answer_is_as_the_interface_document_says(server: str, marke
     } <= set(heard)
 
 
+async def test_a_busted_trade_leaves_tape_bar_and_ticker_of_who_watches(
+    server: str, market: Market
+) -> None:
+    async with connect(f"ws://{server}/ws") as client:
+        await hear(client)
+        for _ in range(2):
+            await in_thread(lambda: trade(market))
+        await in_thread(push_tickers)
+        channels = ["ticker:XRPETH", "trades:XRPETH", "candles:XRPETH:1h"]
+        await say(client, "subscribe", channels=channels)
+        await in_thread(lambda: amending.bust(market, 2, Request(reason="twice", by="ops")))
+        busted = await until(client, "trade.busted", id=2)
+        assert busted["data"]["newPrice"] is None
+        await until(client, "candle.updated", tradeCount=1)
+        await until(client, "ticker.updated", tradeCount=1)
+
+
 async def test_a_frame_that_is_too_large_closes_with_1009_and_nothing_is_compressed(
     server: str,
 ) -> None:
@@ -283,7 +301,7 @@ def flood(count: int) -> None:
 def trade(market: Market, *, correlation: str = "") -> None:
     new = NewTrade(price=Decimal("0.0015"), quantity=Decimal(10), is_buyer_maker=False)
     with logs.correlated(correlation):
-        record(market, [new], source=TradeSource.MATCHED)
+        record(market, [new], source=TradeSource.REPLAYED)
 
 
 def push_tickers() -> None:

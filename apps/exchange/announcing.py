@@ -4,10 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from apps.exchange.models import Market, Reason
-from moonx.core import logs, outbox
+from apps.exchange.models import Amendment, Fill, Market, Reason
+from moonx.core import logs, money, outbox
 from moonx.core.arrays import numbers
-from moonx.core.events import BalanceFact, OrderAccepted, OrderFact, OwnTradeExecuted
+from moonx.core.events import (
+    BalanceFact,
+    OrderAccepted,
+    OrderFact,
+    OwnTradeBusted,
+    OwnTradeExecuted,
+    TradeBusted,
+)
 
 # An order speaks under the correlation id that it came with, whoever matches or ends it.
 ORDERS = """
@@ -72,6 +79,57 @@ def tell_orders(event: type[OrderFact], ids: Sequence[int]) -> None:
 def tell_fills(market: Market, *, after: int) -> None:
     """One fact for each side of the market's trades beyond `after`, for its owner alone."""
     outbox.emit_rows(OwnTradeExecuted, FILLS, {"market": market.pk, "after": after})
+
+
+def tell_amendment(market: Market, amendment: Amendment) -> None:
+    """One fact for all: the trade as it was, and what it is now; the caller holds the market."""
+    price, quantity = market.price_places, market.quantity_places
+    quote = price + quantity
+    outbox.emit(
+        TradeBusted(
+            symbol=market.symbol,
+            id=amendment.seq,
+            first_id=amendment.first_id,
+            last_id=amendment.last_id,
+            price=money.plain(amendment.price, places=price),
+            quantity=money.plain(amendment.quantity, places=quantity),
+            quote_quantity=money.plain(amendment.quote_quantity, places=quote),
+            is_buyer_maker=amendment.is_buyer_maker,
+            source=amendment.source,
+            time=amendment.executed_at,
+            busted_at=amendment.created_at,
+            new_price=money.shown(amendment.new_price, places=price),
+            new_quantity=money.shown(amendment.new_quantity, places=quantity),
+            new_quote_quantity=money.shown(amendment.new_quote_quantity, places=quote),
+        )
+    )
+
+
+def tell_owners(market: Market, amendment: Amendment, fills: Iterable[Fill]) -> None:
+    """One fact for each side of an amended trade, for its owner alone; `fills` as they stood."""
+    outbox.emit_all(
+        OwnTradeBusted(
+            user_id=fill.owner_id,
+            symbol=market.symbol,
+            base_asset=market.base.symbol,
+            quote_asset=market.quote.symbol,
+            trade_id=fill.seq,
+            order_id=fill.order_id,
+            side=fill.side,
+            is_maker=fill.is_maker,
+            price=fill.price,
+            quantity=fill.quantity,
+            quote_quantity=fill.quote_quantity,
+            fee=fill.fee,
+            fee_asset=market.quote.symbol,
+            time=fill.executed_at,
+            busted_at=amendment.created_at,
+            new_price=amendment.new_price,
+            new_quote_quantity=amendment.new_quote_quantity,
+            new_fee=amendment.maker_fee if fill.is_maker else amendment.taker_fee,
+        )
+        for fill in fills
+    )
 
 
 def tell_balances(

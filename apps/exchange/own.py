@@ -24,13 +24,21 @@ Retell = Callable[[str, Data], tuple[str, Data]]
 # Each market's newest are found by index; the newest of all are among them.
 FILLS = """
 SELECT f.owner_id AS user_id, m.symbol, b.symbol AS base_asset, q.symbol AS quote_asset,
-  f.seq AS trade_id, f.order_id, f.side, f.is_maker, f.price, f.quantity, f.quote_quantity, f.fee,
+  f.seq AS trade_id, f.order_id, f.side, f.is_maker, coalesce(c.new_price, f.price) AS price,
+  f.quantity, coalesce(c.new_quote_quantity, f.quote_quantity) AS quote_quantity,
+  coalesce(CASE WHEN f.is_maker THEN c.maker_fee ELSE c.taker_fee END, f.fee) AS fee,
   q.symbol AS fee_asset, f.executed_at AS time
 FROM exchange_market m
 CROSS JOIN LATERAL (
-  SELECT * FROM exchange_fill WHERE owner_id = %(owner)s AND market_id = m.id
-  ORDER BY seq DESC LIMIT %(limit)s
+  SELECT * FROM exchange_fill f WHERE f.owner_id = %(owner)s AND f.market_id = m.id
+    AND NOT EXISTS (SELECT FROM exchange_amendment a
+      WHERE a.market_id = m.id AND a.seq = f.seq AND a.kind = 'bust')
+  ORDER BY f.seq DESC LIMIT %(limit)s
 ) f
+LEFT JOIN LATERAL (
+  SELECT * FROM exchange_amendment a WHERE a.market_id = m.id AND a.seq = f.seq
+  ORDER BY a.epoch DESC LIMIT 1
+) c ON true
 JOIN exchange_asset b ON b.id = m.base_id
 JOIN exchange_asset q ON q.id = m.quote_id
 ORDER BY f.executed_at DESC, f.id DESC LIMIT %(limit)s
@@ -103,7 +111,7 @@ def order_fact(order: Order) -> OrderFact:
 
 
 def last_fills(owner_id: int) -> topics.Snapshot:
-    """The user's last fills over all markets, oldest first, as their events told them."""
+    """The user's last fills over all markets that stand, oldest first, as they stand."""
     with connection.cursor() as cursor:
         cursor.execute(FILLS, {"owner": owner_id, "limit": TAPE})
         names = [column.name for column in cursor.description]

@@ -2,11 +2,15 @@
 
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.exchange import watch
 from apps.exchange.models import Ticker
+from moonx.core import clock, locks
 from moonx.core.intervals import Interval
+from moonx.core.locks import Lock
+
+RUN = locks.key_of("exchange.update_tickers")
 
 # Bars of these make up a window, the largest possible: each level's buckets nest in the next one's.
 LEVELS = (Interval.M1, Interval.M5, Interval.M30, Interval.H4)
@@ -130,9 +134,9 @@ fresh AS (
 )
 INSERT INTO exchange_ticker AS k (market_id, open_time, close_time, open, high, low, last,
   last_quantity, previous_close, base_volume, quote_volume, trade_count, first_id, last_id,
-  version, as_of)
+  version, as_of, xid)
 SELECT id, edge, stop, open, high, low, last, last_quantity, previous, base, quote, n, first_id,
-  last_id, 1, now
+  last_id, 1, now, pg_current_xact_id()
 FROM fresh ORDER BY id
 ON CONFLICT (market_id) DO UPDATE SET
   open_time = excluded.open_time, close_time = excluded.close_time, open = excluded.open,
@@ -140,7 +144,7 @@ ON CONFLICT (market_id) DO UPDATE SET
   last_quantity = excluded.last_quantity, previous_close = excluded.previous_close,
   base_volume = excluded.base_volume, quote_volume = excluded.quote_volume,
   trade_count = excluded.trade_count, first_id = excluded.first_id, last_id = excluded.last_id,
-  as_of = excluded.as_of,
+  as_of = excluded.as_of, xid = excluded.xid,
   version = k.version + ((k.open, k.high, k.low, k.last, k.last_quantity, k.previous_close,
     k.base_volume, k.quote_volume, k.trade_count, k.first_id, k.last_id) IS DISTINCT FROM
     (excluded.open, excluded.high, excluded.low, excluded.last, excluded.last_quantity,
@@ -157,6 +161,14 @@ def update() -> int:
     with connection.cursor() as cursor:
         cursor.execute(UPDATE)
         return int(cursor.rowcount)
+
+
+def refresh() -> None:
+    """Shows a change of the past at once, unless a run is under way; the next one does then."""
+    with transaction.atomic():
+        if locks.try_hold(Lock.JOB, RUN):
+            update()
+    push(now=clock.db_now())
 
 
 def push(*, now: datetime) -> int:

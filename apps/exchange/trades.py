@@ -91,12 +91,18 @@ LEFT JOIN exchange_order o ON o.id = f.order_id
 WHERE t.market_id = %(market)s AND t.seq > %(after)s
 """
 
-# The clock is read after the locks were taken, so no trade is older than one that stands.
+# The clock is read after the locks were taken, so no trade is older than one that stands. Numbers
+# go on behind a trade that was busted, too.
 TAIL = """
-SELECT clock_timestamp(), t.seq, t.last_id, t.executed_at
-FROM (SELECT 1) one LEFT JOIN LATERAL (
-  SELECT seq, last_id, executed_at FROM exchange_trade WHERE market_id = %s
+SELECT clock_timestamp(), greatest(t.seq, a.seq), greatest(t.last_id, a.last_id),
+  greatest(t.executed_at, a.executed_at)
+FROM exchange_market m LEFT JOIN LATERAL (
+  SELECT seq, last_id, executed_at FROM exchange_trade WHERE market_id = m.id
   ORDER BY seq DESC LIMIT 1) t ON true
+LEFT JOIN LATERAL (
+  SELECT seq, last_id, executed_at FROM exchange_amendment WHERE market_id = m.id
+  ORDER BY seq DESC LIMIT 1) a ON true
+WHERE m.id = %s
 """
 
 

@@ -1,6 +1,6 @@
 """What subscribers of market data see: states pushed from rows, and snapshots for newcomers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db import connection
 from apps.exchange import candles
 from apps.exchange.bars import Bar
 from apps.exchange.later import Later, Waiting
-from apps.exchange.models import Market, Ticker, Trade
+from apps.exchange.models import Market, MarketStatus, Ticker, Trade
 from moonx.core import clock, events, logs, money, push, topics
 from moonx.core.intervals import Interval
 from moonx.core.push import State
@@ -21,10 +21,18 @@ Check = Callable[[Sequence[str]], None]
 CheckMany = Callable[[Sequence[Sequence[str]]], None]
 Shot = Callable[[Sequence[str]], topics.Snapshot]
 
-NEWEST_TRADES = """
-SELECT m.id, t.seq FROM exchange_market m CROSS JOIN LATERAL (
-  SELECT seq, executed_at FROM exchange_trade WHERE market_id = m.id ORDER BY seq DESC LIMIT 1) t
-WHERE t.executed_at >= %s
+# A market's bars in progress change with each trade and each amendment of one.
+VERSIONS = """
+SELECT m.id, coalesce(greatest(t.seq, a.seq), 0) + a.count
+FROM exchange_market m
+LEFT JOIN LATERAL (
+  SELECT seq, executed_at FROM exchange_trade WHERE market_id = m.id ORDER BY seq DESC LIMIT 1
+) t ON true
+CROSS JOIN LATERAL (
+  SELECT count(*), max(seq) AS seq, max(created_at) AS last FROM exchange_amendment
+  WHERE market_id = m.id
+) a
+WHERE {which}
 """
 
 BARS_S = 0.1
@@ -35,15 +43,28 @@ HUNDRED = 100
 def push_bars(markets: Iterable[Market]) -> int:
     """Pushes the bars in progress of some markets; returns how many were news.
 
-    The version of a bar is its last trade's sequence, so that a later reader always wins.
+    Versions are read before the bars, so that a later reader always wins.
     """
+    wanted = list(markets)
+    versions = _versions("m.id = ANY(%s)", [market.pk for market in wanted])
     now, closed = clock.db_now(), candles.watermarks()
     states = [
-        _bar_state(market, interval, bar, now=now)
-        for market in markets
-        for interval, bar in candles.in_progress(market, now=now, closed=closed).items()
+        _bar_state(market, interval, bar, version=versions[market.pk], now=now)
+        for market in wanted
+        for interval, bar in _in_progress(market, now=now, closed=closed).items()
     ]
     return push.publish_states(states, now=now)
+
+
+def _in_progress(
+    market: Market, *, now: datetime, closed: Mapping[Interval, datetime]
+) -> dict[Interval, Bar]:
+    """The bars under way; flat where nothing trades, or no longer does: a trade may be busted."""
+    found = candles.in_progress(market, now=now, closed=closed)
+    quiet = [interval for interval in Interval if interval not in found]
+    if quiet and market.status == MarketStatus.TRADING:
+        found |= candles.flat_now(market, quiet, now=now)
+    return found
 
 
 def push_bars_soon(market: Market) -> None:
@@ -64,18 +85,19 @@ _later = Later("bars", _push_due)
 
 def push_missed_bars(*, now: datetime) -> int:
     """Sends again the bars in progress whose newest version never reached the push server."""
-    newest = _newest_trades(since=Interval.MONTH.floor(now))
+    since = Interval.MONTH.floor(now)
+    newest = _versions("t.executed_at >= %s OR a.last >= %s", since, since)
     markets = Market.objects.in_bulk(list(newest))
     topic = {pk: f"candles:{market.symbol}:1M" for pk, market in markets.items()}
     pushed = push.pushed_versions(list(topic.values()))
-    behind = [markets[pk] for pk, seq in newest.items() if pushed.get(topic[pk], -1) < seq]
+    behind = [markets[pk] for pk, version in newest.items() if pushed.get(topic[pk], -1) < version]
     return push_bars(behind) if behind else 0
 
 
-def _newest_trades(*, since: datetime) -> dict[int, int]:
-    """The last trade's sequence of each market that traded since then."""
+def _versions(which: str, *params: Any) -> dict[int, int]:
+    """How often the bars of each market have changed, of those markets that fulfil `which`."""
     with connection.cursor() as cursor:
-        cursor.execute(NEWEST_TRADES, [since])
+        cursor.execute(VERSIONS.format(which=which), params)
         return dict(cursor.fetchall())
 
 
@@ -91,21 +113,24 @@ def push_tickers(tickers: Iterable[Ticker], *, now: datetime) -> int:
     return len(news)
 
 
-def _bar_state(market: Market, interval: Interval, bar: Bar, *, now: datetime) -> State:
+def _bar_state(
+    market: Market, interval: Interval, bar: Bar, *, version: int, now: datetime
+) -> State:
     return State(
         topic=f"candles:{market.symbol}:{interval}",
         name="candle.updated",
-        version=bar.last_seq or 0,
-        data=events.wire(
-            {
-                "symbol": market.symbol,
-                "interval": interval.value,
-                **candles.described(market, interval, bar),
-                "closed": False,
-            }
-        ),
+        version=version,
+        data=_bar_data(market, interval, bar),
         source_time=now,
     )
+
+
+def _bar_data(market: Market, interval: Interval, bar: Bar) -> dict[str, Any]:
+    described = candles.described(market, interval, bar)
+    data: dict[str, Any] = events.wire(
+        {"symbol": market.symbol, "interval": interval.value, **described, "closed": False}
+    )
+    return data
 
 
 def _ticker_state(row: Ticker) -> State:
@@ -301,4 +326,4 @@ def _candle_snapshot(args: Sequence[str]) -> topics.Snapshot:
     market, interval, now = market_of(args[0]), Interval(args[1]), clock.db_now()
     start = interval.floor(now)
     found = candles.between(market, interval, start=start, end=interval.shift(start, 1))
-    return [("candle.updated", _bar_state(market, interval, bar, now=now).data) for bar in found]
+    return [("candle.updated", _bar_data(market, interval, bar)) for bar in found]

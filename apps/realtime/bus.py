@@ -33,7 +33,7 @@ COLLECTED = {"portfolio": "portfolio.updates", "sync": "sync.events"}
 RENAMED = {"system.alert": "system.alerts", "user.activity": "user.activities"}
 PRICES = "price.updates"
 # A trade has an event for all and one for each of its owners: who counts trades must not get three.
-TRADE, OWN_TRADE = "trade.executed", "trade.executed.own"
+OWN_TRADES = {name: f"{name}.own" for name in ("trade.executed", "trade.busted")}
 
 OPEN = """
 INSERT INTO core_cursor (name, position, updated_at)
@@ -68,8 +68,8 @@ class Pause:
 
 def routing_key(name: str, *, is_own: bool = False) -> str:
     """The key under which an event of this name is published; `is_own`: it is for one user only."""
-    if is_own and name == TRADE:
-        return OWN_TRADE
+    if is_own and name in OWN_TRADES:
+        return OWN_TRADES[name]
     return RENAMED.get(name) or COLLECTED.get(name.partition(".")[0]) or name
 
 

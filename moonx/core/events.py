@@ -81,10 +81,23 @@ class TradeExecuted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnTradeExecuted(Event):
-    """One side of a trade, for its owner alone; the public trade is `TradeExecuted`."""
+class TradeBusted(TradeExecuted):
+    """A trade does not stand as it did: the fields are what it was.
 
-    name: ClassVar[str] = "trade.executed"
+    `new_` are what it was corrected to; None where it was taken back, as if it had never been.
+    """
+
+    name: ClassVar[str] = "trade.busted"
+    busted_at: datetime
+    new_price: str | None
+    new_quantity: str | None
+    new_quote_quantity: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTrade(Event):
+    """One side of a trade, for its owner alone; all are told by events of their own."""
+
     key_form: ClassVar[str] = "market:{symbol}"
     topic_forms: ClassVar[tuple[str, ...]] = ("trades@{user_id}",)
     user_id: int
@@ -101,6 +114,24 @@ class OwnTradeExecuted(Event):
     fee: Decimal
     fee_asset: str
     time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTradeExecuted(OwnTrade):
+    """A fill."""
+
+    name: ClassVar[str] = "trade.executed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTradeBusted(OwnTrade):
+    """A fill does not stand as it did, nor what it moved; `new_` as in `TradeBusted`."""
+
+    name: ClassVar[str] = "trade.busted"
+    busted_at: datetime
+    new_price: Decimal | None
+    new_quote_quantity: Decimal | None
+    new_fee: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

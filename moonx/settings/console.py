@@ -41,6 +41,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Assets", "toll", "exchange_asset"),
                     _list("Tickers", "monitoring", "exchange_ticker"),
                     _list("Trades", "swap_horiz", "exchange_trade"),
+                    _list("Busts and corrections", "history_edu", "exchange_amendment"),
                     _list("Candles", "candlestick_chart", "exchange_candle"),
                     _list("Closing of candles", "schedule", "exchange_candlewatermark"),
                 ],

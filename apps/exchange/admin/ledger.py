@@ -36,6 +36,7 @@ KINDS = {
     JournalKind.TRADE: "info",
     JournalKind.DEPOSIT: "success",
     JournalKind.REVERSAL: "danger",
+    JournalKind.CORRECTION: "danger",
     JournalKind.ADJUSTMENT: "warning",
     JournalKind.DEMO: "primary",
 }

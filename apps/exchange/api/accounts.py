@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from ninja import Router
 
+from apps.exchange import fills
 from apps.exchange.api import (
     endpoint,
     errors,
@@ -125,13 +126,16 @@ def all_orders(query: Query, caller: Caller) -> list[dict[str, Any]]:
     answers=OWN_TRADES,
 )
 def own_trades(query: Query, caller: Caller) -> list[dict[str, Any]]:
-    """Your side of trades in a market: of an order, from an id on, of a time, or the newest."""
+    """Your side of trades in a market: of an order, from an id on, of a time, or the newest.
+
+    As they stand: without what was busted, corrected trades with what they are now.
+    """
     limit, market = query.limit(), symbols.market(query.needed("symbol"))
     has_time = "startTime" in query or "endTime" in query
     if has_time and ("fromId" in query or "orderId" in query):
         errors.fail(errors.BAD_COMBINATION)
     _check_span(query)
-    found = Fill.objects.filter(owner_id=caller.user_id, market=market)
+    found = fills.of(caller.user_id, market)
     order_id, from_id = query.row_id("orderId"), query.row_id("fromId")
     if order_id is not None:
         found = found.filter(order_id=order_id)
@@ -141,7 +145,7 @@ def own_trades(query: Query, caller: Caller) -> list[dict[str, Any]]:
     is_forward = from_id is not None or "startTime" in query
     return [
         order_shapes.own_trade(market, row)
-        for row in _page(found, "seq", limit, is_forward=is_forward)
+        for row in fills.as_they_stand(market, _page(found, "seq", limit, is_forward=is_forward))
     ]
 
 

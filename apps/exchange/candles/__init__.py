@@ -1,17 +1,19 @@
 """Bars in the database: written with their trades, closed by the clock, revised when late."""
 
 from apps.exchange.candles.closing import close, close_overdue, close_until
-from apps.exchange.candles.folding import BUCKET, FOLDED, REPLACE
-from apps.exchange.candles.reading import between, close_before, in_progress, span
+from apps.exchange.candles.digests import DIGEST
+from apps.exchange.candles.folding import BUCKET, REPLACE, folded
+from apps.exchange.candles.reading import between, close_before, flat_now, in_progress, span
 from apps.exchange.candles.rows import COLUMNS, FIELDS, described, fact, watermarks
-from apps.exchange.candles.writing import merge_minutes, refold_minutes
+from apps.exchange.candles.writing import Refolded, merge_minutes, refold_minutes
 
 __all__ = [
     "BUCKET",
     "COLUMNS",
+    "DIGEST",
     "FIELDS",
-    "FOLDED",
     "REPLACE",
+    "Refolded",
     "between",
     "close",
     "close_before",
@@ -19,6 +21,8 @@ __all__ = [
     "close_until",
     "described",
     "fact",
+    "flat_now",
+    "folded",
     "in_progress",
     "merge_minutes",
     "refold_minutes",

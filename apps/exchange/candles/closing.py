@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from apps.exchange.candles import digests
 from apps.exchange.candles.folding import fold_all
 from apps.exchange.candles.rows import fact, select, watermarks
 from apps.exchange.models import CandleWatermark, Market
@@ -69,6 +70,8 @@ def _step(interval: Interval, *, until: datetime) -> int | None:
     end = _affordable(level, start=start, until=until)
     if level.child is not None:
         fold_all(level, start=start, end=end)
+    else:
+        digests.take(start=start, end=end)
     count = _announce_closed(level, start=start, end=end)
     CandleWatermark.objects.filter(interval=level.value).update(closed_until=end)
     return count if level is interval else 0

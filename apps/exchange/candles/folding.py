@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from apps.exchange.candles.emptying import REVISION
 from apps.exchange.candles.rows import COLUMNS
 from apps.exchange.models import Market
 from moonx.core.intervals import Interval
@@ -29,7 +30,7 @@ FOLDED = """
 SELECT k.market_id, %(interval)s, {bucket}, (array_agg(k.open ORDER BY k.first_seq))[1],
   max(k.high), min(k.low), (array_agg(k.close ORDER BY k.last_seq DESC))[1],
   sum(k.base_volume), sum(k.quote_volume), sum(k.taker_base_volume), sum(k.taker_quote_volume),
-  sum(k.trade_count), min(k.first_seq), max(k.last_seq), 0
+  sum(k.trade_count), min(k.first_seq), max(k.last_seq), {revision}
 FROM exchange_candle k
 """
 
@@ -45,17 +46,22 @@ BUCKET = {
 }
 
 
+def folded(interval: Interval, *, revision: str = "0") -> str:
+    """The SELECT that makes bars of `interval` from their stored children."""
+    return FOLDED.format(bucket=BUCKET[interval], revision=revision)
+
+
 def refold(
     market: Market, interval: Interval, buckets: Sequence[datetime]
 ) -> list[tuple[datetime, int]]:
     """Builds stored bars again from their children; returns those it wrote, with revisions."""
     sql = (
         f"INSERT INTO exchange_candle AS c {COLUMNS} "
-        f"{FOLDED.format(bucket=BUCKET[interval])} "
+        f"{folded(interval, revision=REVISION.format(start='b.start'))} "
         "JOIN unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS b(start, stop) "
         "ON k.open_time >= b.start AND k.open_time < b.stop "
         "WHERE k.market_id = %(market)s AND k.interval = %(child)s "
-        f"GROUP BY k.market_id, 3 {REPLACE} RETURNING c.open_time, c.revision"
+        f"GROUP BY k.market_id, 3, b.start {REPLACE} RETURNING c.open_time, c.revision"
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -75,7 +81,7 @@ def refold(
 def fold_all(interval: Interval, *, start: datetime, end: datetime) -> None:
     sql = (
         f"INSERT INTO exchange_candle AS c {COLUMNS} "
-        f"{FOLDED.format(bucket=BUCKET[interval])} "
+        f"{folded(interval)} "
         "WHERE k.interval = %(child)s AND k.open_time >= %(start)s AND k.open_time < %(end)s "
         f"GROUP BY k.market_id, 3 {REPLACE}"
     )

@@ -1,6 +1,6 @@
 """Bars as they stand now: stored where closed, folded from smaller ones where not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
@@ -10,7 +10,7 @@ from django.db import connection
 from apps.exchange import bars
 from apps.exchange.bars import Bar
 from apps.exchange.candles.rows import READ, bar_of, watermarks
-from apps.exchange.models import Market
+from apps.exchange.models import EmptiedCandle, Market
 from moonx.core.intervals import Interval
 
 
@@ -111,6 +111,22 @@ def close_before(market: Market, moment: datetime) -> Decimal | None:
         )
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def flat_now(
+    market: Market, intervals: Iterable[Interval], *, now: datetime
+) -> dict[Interval, Bar]:
+    """The bars under way that have no trades: flat at the last close, none before a first trade."""
+    close = close_before(market, now)
+    if close is None:
+        return {}
+    minute = Interval.M1.floor(now)
+    emptied = EmptiedCandle.objects.filter(market=market, interval="1m", open_time=minute).first()
+    bars_by_interval = {one: bars.flat(open_time=one.floor(now), price=close) for one in intervals}
+    if emptied is not None and Interval.M1 in bars_by_interval:
+        flat = bars_by_interval[Interval.M1]
+        bars_by_interval[Interval.M1] = flat._replace(revision=emptied.revision)
+    return bars_by_interval
 
 
 def span(market: Market) -> tuple[datetime, datetime] | None:

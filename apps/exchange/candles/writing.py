@@ -1,12 +1,18 @@
 """Bars are written with their trades; closed ones that a trade reaches are revised."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
+from apps.exchange import bars
 from apps.exchange.bars import Bar
+from apps.exchange.candles import digests
+from apps.exchange.candles.emptying import REVISION, empty
 from apps.exchange.candles.folding import REPLACE, refold
+from apps.exchange.candles.reading import close_before
 from apps.exchange.candles.rows import COLUMNS, columns_of, fact, select, watermarks
 from apps.exchange.models import Market
 from moonx.core import outbox
@@ -18,9 +24,12 @@ MERGE_MINUTES = """
 INSERT INTO exchange_candle AS c (market_id, interval, open_time, open, high, low, close,
   base_volume, quote_volume, taker_base_volume, taker_quote_volume, trade_count,
   first_seq, last_seq, revision)
-SELECT %s, '1m', u.*, 0 FROM unnest(%s::timestamptz[], %s::numeric[], %s::numeric[], %s::numeric[],
+SELECT %s, '1m', u.*, coalesce((SELECT e.revision + 1 FROM exchange_emptiedcandle e
+  WHERE e.market_id = %s AND e.interval = '1m' AND e.open_time = u.start), 0)
+FROM unnest(%s::timestamptz[], %s::numeric[], %s::numeric[], %s::numeric[],
   %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[],
-  %s::bigint[], %s::bigint[]) AS u
+  %s::bigint[], %s::bigint[]) AS u(start, open, high, low, close, base, quote, taker_base,
+  taker_quote, count, first_seq, last_seq)
 ON CONFLICT (market_id, interval, open_time) DO UPDATE SET
   open = CASE WHEN excluded.first_seq < c.first_seq THEN excluded.open ELSE c.open END,
   high = greatest(c.high, excluded.high),
@@ -41,7 +50,7 @@ SELECT %(market)s, '1m', m.start, (array_agg(t.price ORDER BY t.seq))[1], max(t.
   min(t.price), (array_agg(t.price ORDER BY t.seq DESC))[1], sum(t.quantity),
   sum(t.quote_quantity), coalesce(sum(t.quantity) FILTER (WHERE NOT t.is_buyer_maker), 0),
   coalesce(sum(t.quote_quantity) FILTER (WHERE NOT t.is_buyer_maker), 0),
-  sum(t.last_id - t.first_id + 1), min(t.seq), max(t.seq), 0
+  sum(t.last_id - t.first_id + 1), min(t.seq), max(t.seq), {REVISION.format(start="m.start")}
 FROM unnest(%(starts)s::timestamptz[]) AS m(start)
 JOIN exchange_trade t ON t.market_id = %(market)s
   AND t.executed_at >= m.start AND t.executed_at < m.start + interval '1 minute'
@@ -51,6 +60,32 @@ RETURNING c.open_time, c.revision
 """  # noqa: S608 - constants only
 
 
+@dataclass(slots=True)
+class Refolded:
+    """What a refold changed, by interval: bars that were made or replaced, and those that went,
+    each with its revision."""
+
+    changed: dict[Interval, list[tuple[datetime, int]]] = field(default_factory=dict)
+    emptied: dict[Interval, list[tuple[datetime, int]]] = field(default_factory=dict)
+
+    def take(
+        self,
+        interval: Interval,
+        changed: list[tuple[datetime, int]],
+        emptied: list[tuple[datetime, int]],
+    ) -> None:
+        """Notes what became of one interval's bars."""
+        self.changed[interval], self.emptied[interval] = changed, emptied
+
+    def revised(self, interval: Interval) -> list[datetime]:
+        """The bars that replaced another one."""
+        return [start for start, revision in self.changed[interval] if revision > 0]
+
+    def count(self, interval: Interval) -> int:
+        """How many bars of an interval changed."""
+        return len(self.changed.get(interval, ())) + len(self.emptied.get(interval, ()))
+
+
 def merge_minutes(market: Market, deltas: Mapping[datetime, Bar]) -> None:
     """Adds new trades' bars to the stored minutes; closed bars they reach are revised.
 
@@ -58,32 +93,36 @@ def merge_minutes(market: Market, deltas: Mapping[datetime, Bar]) -> None:
     """
     rows = list(deltas.values())
     with connection.cursor() as cursor:
-        cursor.execute(MERGE_MINUTES, [market.pk, *columns_of(rows)])
+        cursor.execute(MERGE_MINUTES, [market.pk, market.pk, *columns_of(rows)])
     closed = watermarks()
     late = [start for start in deltas if start < closed[Interval.M1]]
     if late:
         _revise(market, late, closed)
 
 
-def refold_minutes(market: Market, starts: Sequence[datetime], *, announce: bool) -> int:
+def refold_minutes(market: Market, starts: Sequence[datetime], *, announce: bool) -> Refolded:
     """Builds the given 1m bars again from their trades, and the stored bars above them.
 
-    Returns how many 1m bars changed. Emits `candle.revised` for closed bars that stood before and
-    changed; with `announce` for the others too. Locks as for `merge_minutes`.
+    A bar that lost its last trade goes, and is flat where bars are shown. Emits `candle.revised`
+    for closed bars that stood before and changed; with `announce` for the others too. Returns which
+    bars changed. Locks as for `merge_minutes`.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(REFOLD_MINUTES, {"market": market.pk, "starts": list(starts)})
-        changed: list[tuple[datetime, int]] = cursor.fetchall()
     closed = watermarks()
-    told = starts if announce else _revised(changed)
-    _announce(market, Interval.M1, [start for start in told if start < closed[Interval.M1]])
-    _refold_parents(market, starts, closed, announce=announce)
-    return len(changed)
-
-
-def _revised(changed: Iterable[tuple[datetime, int]]) -> list[datetime]:
-    """Those of the written bars that replaced another one."""
-    return [start for start, revision in changed if revision > 0]
+    values: dict[str, Any] = {
+        "market": market.pk,
+        "interval": Interval.M1.value,
+        "starts": list(starts),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(REFOLD_MINUTES, values)
+        changed: list[tuple[datetime, int]] = cursor.fetchall()
+    done = Refolded()
+    done.take(Interval.M1, changed, empty(market, Interval.M1, starts))
+    past = [start for start in starts if start < closed[Interval.M1]]
+    digests.retake(market, past)
+    _tell(market, Interval.M1, done, past if announce else (), closed)
+    _refold_parents(market, starts, closed, announce=announce, done=done)
+    return done
 
 
 def _revise(
@@ -96,8 +135,9 @@ def _revise(
             "AND interval = '1m' AND open_time = ANY(%s)",
             [market.pk, list(starts)],
         )
+    digests.retake(market, starts)
     _announce(market, Interval.M1, starts)
-    _refold_parents(market, starts, closed, announce=True)
+    _refold_parents(market, starts, closed, announce=True, done=Refolded())
 
 
 def _refold_parents(
@@ -106,6 +146,7 @@ def _refold_parents(
     closed: Mapping[Interval, datetime],
     *,
     announce: bool,
+    done: Refolded,
 ) -> None:
     for interval in Interval:
         if interval is Interval.M1:
@@ -114,7 +155,22 @@ def _refold_parents(
         stored = [bucket for bucket in buckets if bucket < closed[interval]]
         if stored:
             changed = refold(market, interval, stored)
-            _announce(market, interval, stored if announce else _revised(changed))
+            done.take(interval, changed, empty(market, interval, stored))
+            _tell(market, interval, done, stored if announce else (), closed)
+
+
+def _tell(
+    market: Market,
+    interval: Interval,
+    done: Refolded,
+    others: Iterable[datetime],
+    closed: Mapping[Interval, datetime],
+) -> None:
+    """Announces the closed bars that were revised or emptied, and `others` that stand."""
+    until = closed[interval]
+    revised = {*done.revised(interval), *others}
+    _announce(market, interval, sorted(start for start in revised if start < until))
+    _announce_flat(market, interval, [one for one in done.emptied[interval] if one[0] < until])
 
 
 def _announce(market: Market, interval: Interval, starts: Iterable[datetime]) -> None:
@@ -126,3 +182,14 @@ def _announce(market: Market, interval: Interval, starts: Iterable[datetime]) ->
         [market.pk, interval.value, wanted],
     )
     outbox.emit_all(fact(CandleRevised, market, interval, bar) for _, bar in found)
+
+
+def _announce_flat(
+    market: Market, interval: Interval, emptied: Iterable[tuple[datetime, int]]
+) -> None:
+    """A bar before which nothing traded is no bar: there is no price at which it would be flat."""
+    for start, revision in emptied:
+        close = close_before(market, start)
+        if close is not None:
+            flat = bars.flat(open_time=start, price=close)._replace(revision=revision)
+            outbox.emit(fact(CandleRevised, market, interval, flat))

@@ -14,14 +14,13 @@ from apps.exchange.history.records import ImportRefused, Record
 from apps.exchange.history.staging import Staged
 from apps.exchange.models import Asset, Market, MarketStatus, TradeSource
 from apps.exchange.trades import hold_market
-from moonx.core import clock, locks, money
+from moonx.core import locks, money
 from moonx.core.locks import Lock, LockBusy
 
 BATCH = 10_000  # 0.5 s of a market's lock
 ATTEMPTS = 6
 FIRST_PAUSE_S = 0.25
 MINUTE = timedelta(minutes=1)
-UPDATE_TICKERS = locks.key_of("exchange.update_tickers")
 
 PUT = """
 WITH batch AS MATERIALIZED (
@@ -32,7 +31,9 @@ WITH batch AS MATERIALIZED (
     is_buyer_maker, executed_at, source)
   SELECT %(market)s, seq, first_id, last_id, price, quantity, price * quantity, is_buyer_maker,
     executed_at, %(source)s
-  FROM batch ORDER BY seq
+  FROM batch WHERE NOT EXISTS (SELECT FROM exchange_amendment a
+    WHERE a.market_id = %(market)s AND a.seq = batch.seq AND a.kind = 'bust')
+  ORDER BY seq
   ON CONFLICT (market_id, seq) DO NOTHING RETURNING executed_at
 )
 SELECT (SELECT max(seq) FROM batch), (SELECT count(*) FROM batch), (SELECT count(*) FROM put),
@@ -94,7 +95,7 @@ def import_records(
             _end_record(market, plan)
     finally:
         staging.drop()
-    _refresh_tickers()
+    tickers.refresh()
     return Imported(
         trades=staged.trades,
         stored=stored,
@@ -233,14 +234,6 @@ def _end_record(market: Market, plan: Plan) -> None:
     known = market.recorded_until or span[1] + MINUTE
     market.recorded_until = plan.until or max(known, span[1] + MINUTE)
     market.save(update_fields=["recorded_until"])
-
-
-def _refresh_tickers() -> None:
-    """Shows the import at once, unless the periodic run is about to anyway."""
-    with transaction.atomic():
-        if locks.try_hold(Lock.JOB, UPDATE_TICKERS):
-            tickers.update()
-    tickers.push(now=clock.db_now())
 
 
 def _silent(done: int, total: int) -> None:

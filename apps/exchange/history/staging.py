@@ -30,21 +30,28 @@ OFF_GRID = """
 SELECT place, price, quantity FROM pg_temp.exchange_staged
 WHERE price %% %s <> 0 OR quantity %% %s <> 0 ORDER BY seq LIMIT 1
 """
+# A trade that was corrected or busted is compared as it was executed.
+EXECUTED = """
+pg_temp.exchange_staged s
+LEFT JOIN exchange_trade t ON t.market_id = %(market)s AND t.seq = s.seq
+LEFT JOIN exchange_amendment a ON a.market_id = %(market)s AND a.seq = s.seq AND a.epoch = 1
+"""
 CONFLICTING = f"""
-SELECT s.place, s.seq, t.price, t.quantity, t.executed_at
-FROM pg_temp.exchange_staged s JOIN exchange_trade t ON t.market_id = %s AND t.seq = s.seq
-WHERE s.seq > %s AND s.seq <= %s AND ({", ".join(f"s.{name}" for name in CONTENT.split(", "))})
-  IS DISTINCT FROM ({", ".join(f"t.{name}" for name in CONTENT.split(", "))})
+SELECT s.place, s.seq, coalesce(a.price, t.price), coalesce(a.quantity, t.quantity),
+  coalesce(a.executed_at, t.executed_at)
+FROM {EXECUTED}
+WHERE s.seq > %(after)s AND s.seq <= %(upto)s AND (t.id IS NOT NULL OR a.id IS NOT NULL)
+  AND ({", ".join(f"s.{name}" for name in CONTENT.split(", "))}) IS DISTINCT FROM
+  ({", ".join(f"coalesce(a.{name}, t.{name})" for name in CONTENT.split(", "))})
 ORDER BY s.seq LIMIT 1
 """  # noqa: S608 - constants only
 SUMMARY = """
 SELECT count(DISTINCT seq), max(executed_at), max(min_scale(price)), max(min_scale(quantity))
 FROM pg_temp.exchange_staged
 """
-KNOWN = """
-SELECT count(DISTINCT s.seq) FROM pg_temp.exchange_staged s
-JOIN exchange_trade t ON t.market_id = %s AND t.seq = s.seq
-"""
+KNOWN = f"""
+SELECT count(DISTINCT s.seq) FROM {EXECUTED} WHERE t.id IS NOT NULL OR a.id IS NOT NULL
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +128,7 @@ def check_conflicts(market: Market, *, after: int = -1, upto: int = LARGEST_ID) 
     Looks at the staged trades with ids in (after, upto].
     """
     with connection.cursor() as cursor:
-        cursor.execute(CONFLICTING, [market.pk, after, upto])
+        cursor.execute(CONFLICTING, {"market": market.pk, "after": after, "upto": upto})
         if found := cursor.fetchone():
             place, seq, price, quantity, time = found
             raise ImportRefused(
@@ -133,7 +140,7 @@ def check_conflicts(market: Market, *, after: int = -1, upto: int = LARGEST_ID) 
 def known(market: Market) -> int:
     """How many of the staged trades the market has already."""
     with connection.cursor() as cursor:
-        cursor.execute(KNOWN, [market.pk])
+        cursor.execute(KNOWN, {"market": market.pk})
         return int(cursor.fetchone()[0])
 
 

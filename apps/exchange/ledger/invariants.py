@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.exchange.ledger import queries
+from apps.exchange.ledger import amended, queries
 
 MOST_FINDINGS = 1_000  # per invariant: enough to act on, whatever was damaged
 
@@ -89,6 +89,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("Trades have one journal", queries.TRADES_HAVE_ONE_JOURNAL),
     Invariant("Trade journals have a trade", queries.TRADE_JOURNALS_HAVE_A_TRADE),
     Invariant("Journals pay what was traded", queries.JOURNALS_PAY_WHAT_WAS_TRADED),
+    Invariant("Amended trades are settled", amended.AMENDED_TRADES_ARE_SETTLED),
     Invariant("Nothing is overdue", queries.NOTHING_IS_OVERDUE),
     Invariant("Nothing waits to be matched", queries.NOTHING_WAITS_TO_BE_MATCHED),
     Invariant("Bars are their trades", queries.BARS_ARE_THEIR_TRADES),

@@ -34,7 +34,7 @@ class OwnerFrozen(PostingRefused):
 
 
 # Corrections must reach an owner who was frozen because of what they correct.
-CORRECTIONS = {JournalKind.REVERSAL, JournalKind.ADJUSTMENT}
+CORRECTIONS = {JournalKind.REVERSAL, JournalKind.CORRECTION, JournalKind.ADJUSTMENT}
 
 LOCK = """
 SELECT a.id, a.owner_id, a.balance, a.held, t.frozen_at IS NOT NULL

@@ -87,13 +87,20 @@ SHARED: Mapping[str, str] = {
   WHERE s.account_id = a.id AND s.seal_id <= %(seal)s ORDER BY s.seal_id DESC LIMIT 1) s ON true""",
     "new_trades": """starts s
 JOIN exchange_market m ON m.id = s.market_id
-JOIN exchange_trade t ON t.market_id = s.market_id AND t.seq >= s.seq AND t.source = 'matched'""",
+JOIN exchange_trade t ON t.market_id = s.market_id AND t.seq >= s.seq AND t.source = 'matched'
+LEFT JOIN exchange_amendment x ON x.market_id = t.market_id AND x.seq = t.seq AND x.epoch = 1""",
     "new_fills": """starts s
 JOIN exchange_fill f ON f.market_id = s.market_id AND f.seq >= s.seq""",
     "trade_of": """LEFT JOIN exchange_market m ON m.symbol = split_part(j.source, ':', 1)
-  LEFT JOIN exchange_trade t ON t.market_id = m.id AND t.source = 'matched'
-    AND m.symbol || ':' || t.seq = j.source AND t.seq = CASE
-      WHEN j.source ~ '^[A-Z0-9]+:[0-9]{1,18}$' THEN split_part(j.source, ':', 2)::bigint END""",
+  CROSS JOIN LATERAL (SELECT CASE WHEN j.source ~ '^[A-Z0-9]+:[0-9]{1,18}$'
+    THEN split_part(j.source, ':', 2)::bigint END AS seq) n
+  LEFT JOIN LATERAL (
+    SELECT t.market_id, t.seq FROM exchange_trade t
+    WHERE t.market_id = m.id AND t.source = 'matched' AND t.seq = n.seq
+    UNION
+    SELECT x.market_id, x.seq FROM exchange_amendment x
+    WHERE x.market_id = m.id AND x.source = 'matched' AND x.seq = n.seq
+  ) t ON m.symbol || ':' || t.seq = j.source""",
     "digest": DIGEST,
     "bar": "market_id, open_time, open, high, low, close, base_volume, quote_volume, "
     "taker_base_volume, taker_quote_volume, trade_count, first_seq, last_seq",
@@ -275,7 +282,8 @@ SELECT format('trade %%s/%%s has %%s fills that fit', m.symbol, t.seq, count(f.i
 FROM {new_trades}
 LEFT JOIN exchange_fill f ON f.market_id = t.market_id AND f.seq = t.seq
   AND (f.price, f.quantity, f.quote_quantity, f.executed_at)
-    = (t.price, t.quantity, t.quote_quantity, t.executed_at)
+    = (coalesce(x.price, t.price), t.quantity, coalesce(x.quote_quantity, t.quote_quantity),
+      t.executed_at)
   AND f.is_maker = (t.is_buyer_maker = (f.side = 'BUY'))
 GROUP BY t.market_id, m.symbol, t.seq
 HAVING count(f.id) <> 2 OR count(DISTINCT f.side) <> 2
@@ -286,10 +294,12 @@ WITH starts AS ({starts})
 SELECT format('fill %%s of order %%s has no trade and order that fit', f.id, f.order_id),
   f.owner_id, f.market_id
 FROM {new_fills}
-LEFT JOIN exchange_trade t ON t.market_id = f.market_id AND t.seq = f.seq AND t.source = 'matched'
-  AND (f.price, f.quantity, f.quote_quantity) = (t.price, t.quantity, t.quote_quantity)
+LEFT JOIN exchange_trade t ON t.market_id = f.market_id AND t.seq = f.seq
+LEFT JOIN exchange_amendment x ON x.market_id = f.market_id AND x.seq = f.seq AND x.epoch = 1
 LEFT JOIN exchange_order o ON o.id = f.order_id
-WHERE t.id IS NULL OR o.id IS NULL
+WHERE o.id IS NULL OR ('matched', f.price, f.quantity, f.quote_quantity) IS DISTINCT FROM
+  (coalesce(x.source, t.source), coalesce(x.price, t.price), coalesce(x.quantity, t.quantity),
+    coalesce(x.quote_quantity, t.quote_quantity))
 """
 
 TRADES_HAVE_ONE_JOURNAL = """
@@ -305,14 +315,14 @@ GROUP BY t.market_id, m.symbol, t.seq HAVING count(j.id) <> 1
 TRADE_JOURNALS_HAVE_A_TRADE = """
 SELECT format('journal %%s is about %%s, which is no trade', j.id, j.source), NULL::int, m.id
 FROM exchange_journal j {trade_of}
-WHERE {new_journals} AND j.kind = 'trade' AND t.id IS NULL
+WHERE {new_journals} AND j.kind = 'trade' AND t.seq IS NULL
 """
 
 JOURNALS_PAY_WHAT_WAS_TRADED = """
 WITH journals AS (
   SELECT j.id AS journal, t.market_id AS market, t.seq, m.base_id, m.quote_id
   FROM exchange_journal j {trade_of}
-  WHERE {new_journals} AND j.kind = 'trade' AND t.id IS NOT NULL
+  WHERE {new_journals} AND j.kind = 'trade' AND t.seq IS NOT NULL
 ), wanted AS (
   SELECT j.journal, j.market, v.account, v.asset, sum(v.amount) AS amount
   FROM journals j

@@ -24,11 +24,14 @@ from moonx.core import prepared
 from moonx.core.money import EXACT
 
 CONTEXT = """
-SELECT m.status, clock_timestamp(), div(t.price, m.tick_size)::bigint, t.seq, t.last_id,
-  t.executed_at, m.tick_size, m.step_size
+SELECT m.status, clock_timestamp(), div(t.price, m.tick_size)::bigint, greatest(t.seq, a.seq),
+  greatest(t.last_id, a.last_id), greatest(t.executed_at, a.executed_at), m.tick_size, m.step_size
 FROM exchange_market m LEFT JOIN LATERAL (
   SELECT price, seq, last_id, executed_at FROM exchange_trade WHERE market_id = m.id
   ORDER BY seq DESC LIMIT 1) t ON true
+LEFT JOIN LATERAL (
+  SELECT seq, last_id, executed_at FROM exchange_amendment WHERE market_id = m.id
+  ORDER BY seq DESC LIMIT 1) a ON true
 WHERE m.id = %s
 """
 

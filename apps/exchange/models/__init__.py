@@ -1,6 +1,16 @@
 """The exchange's rows, one module per concept."""
 
-from apps.exchange.models.data import Candle, CandleWatermark, Ticker, Trade, TradeSource
+from apps.exchange.models.amendments import Amendment, AmendmentKind
+from apps.exchange.models.audits import Check, Finding
+from apps.exchange.models.data import (
+    Candle,
+    CandleDigest,
+    CandleWatermark,
+    EmptiedCandle,
+    Ticker,
+    Trade,
+    TradeSource,
+)
 from apps.exchange.models.ledger import (
     Account,
     Entry,
@@ -31,14 +41,20 @@ __all__ = [
     "OPEN",
     "OPEN_STATUSES",
     "Account",
+    "Amendment",
+    "AmendmentKind",
     "ApiKey",
     "Asset",
     "BookVersion",
     "Candle",
+    "CandleDigest",
     "CandleWatermark",
+    "Check",
+    "EmptiedCandle",
     "Entry",
     "FeeTier",
     "Fill",
+    "Finding",
     "House",
     "Journal",
     "JournalKind",

@@ -86,6 +86,34 @@ class Candle(models.Model):
         return f"{self.market_id} {self.interval} {self.open_time:%Y-%m-%d %H:%M}"
 
 
+class EmptiedCandle(models.Model):
+    """A closed bar that lost its last trade and is flat since; its revisions count on from here."""
+
+    pk = models.CompositePrimaryKey("market_id", "interval", "open_time")
+    market = models.ForeignKey(Market, models.PROTECT, db_index=False, related_name="+")
+    interval = models.TextField()
+    open_time = models.DateTimeField()
+    revision = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.interval} {self.open_time:%Y-%m-%d %H:%M}"
+
+
+class CandleDigest(models.Model):
+    """What a closed 1m bar was made of: SHA-256 over its trades' numbers, prices and quantities."""
+
+    pk = models.CompositePrimaryKey("market_id", "open_time")
+    # Written with the bars' closing, which has looked their markets up.
+    market = models.ForeignKey(
+        Market, models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    open_time = models.DateTimeField()
+    digest = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.open_time:%Y-%m-%d %H:%M}"
+
+
 class CandleWatermark(models.Model):
     """Up to when the bars of an interval are closed: announced, and stored above 1m."""
 

@@ -29,6 +29,7 @@ class JournalKind(models.TextChoices):
     TRADE = "trade"
     DEPOSIT = "deposit"
     REVERSAL = "reversal"
+    CORRECTION = "correction"
     ADJUSTMENT = "adjustment"
     DEMO = "demo"
 

@@ -208,6 +208,17 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
             "WHERE interval = '1m' LIMIT 1"
         ],
     ),
+    "a bust returns nothing": (
+        "amended_trades_are_settled bars_are_their_trades",
+        [
+            "INSERT INTO exchange_amendment (market_id, seq, epoch, kind, first_id, last_id, "
+            "price, quantity, quote_quantity, is_buyer_maker, executed_at, source, reason, by, "
+            "correlation_id, created_at) SELECT market_id, seq, 1, 'bust', first_id, last_id, "
+            "price, quantity, quote_quantity, is_buyer_maker, executed_at, source, 'a', 'b', '', "
+            "clock_timestamp() FROM exchange_trade ORDER BY seq LIMIT 1",
+            "DELETE FROM exchange_trade WHERE seq = (SELECT min(seq) FROM exchange_trade)",
+        ],
+    ),
     "the transaction counter went back": (
         "transactions_count_on",
         [

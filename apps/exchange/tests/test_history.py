@@ -19,7 +19,8 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
 
-from apps.exchange import candles, trades
+from apps.exchange import amending, candles, tickers, trades
+from apps.exchange.amending import Request, Values
 from apps.exchange.demo.recorded import DAY
 from apps.exchange.history import importing
 from apps.exchange.models import Asset, Candle, Market, MarketStatus, Trade, TradeSource
@@ -305,6 +306,20 @@ def test_a_trade_that_differs_from_the_stored_one_is_named(some: Path, tmp_path:
     assert Trade.objects.count() == 3
 
 
+def test_a_trade_that_was_busted_or_corrected_stays_so_whatever_is_imported_again(
+    some: Path, tmp_path: Path
+) -> None:
+    import_file(some, CREATE)
+    where, why = Market.objects.get(), Request(reason="wrong", by="ops")
+    amending.bust(where, 100, why)
+    amending.correct(where, 101, Values(price=Decimal("0.7"), quantity=Decimal(2)), why)
+    assert "0 stored; 3 were there already" in import_file(some)
+    prices = dict(Trade.objects.values_list("seq", "price"))
+    assert prices == {101: Decimal("0.7"), 102: prices[102]}
+    other = put(tmp_path / "other.json", rows(9, a=100, f=1, l=1)[5:])
+    assert "has another trade 100" in refusal(other)
+
+
 def test_an_unknown_market_or_another_pair_is_refused(some: Path) -> None:
     assert "There is no market XRPETH. To make one: --create BASE/QUOTE" in refusal(some)
     market("XRPETH")
@@ -399,4 +414,4 @@ def _held_elsewhere(lock: Lock, key: int) -> Any:
 
 
 def test_the_import_refreshes_the_tickers_under_the_tickers_own_lock() -> None:
-    assert locks.key_of("exchange.update_tickers") == importing.UPDATE_TICKERS
+    assert locks.key_of("exchange.update_tickers") == tickers.RUN

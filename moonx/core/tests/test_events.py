@@ -20,6 +20,7 @@ CLOSED_LIST = {
     "balance.credited",
     "balance.debited",
     "trade.executed",
+    "trade.busted",
     "candle.closed",
     "candle.revised",
     "system.alert",
