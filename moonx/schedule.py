@@ -118,6 +118,8 @@ SCHEDULE: tuple[Entry, ...] = (
         when=At(minute="20", hour="0", period=timedelta(days=1)),
         queue="expiry",
     ),
+    # In another worker than what makes bars and tickers, which it must not delay.
+    Entry(task="exchange.audit_market_data", when=Every(30), queue="stats"),
     # In another worker than the exchange's, so that a dead one is noticed.
     Entry(task="realtime.check_heartbeats", when=Every(30), queue="stats"),
     Entry(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from apps.exchange import book, candles, matching, orders, tickers, watch
+from apps.exchange import audits, book, candles, matching, orders, tickers, watch
 from apps.exchange.ledger import reconcile
 from apps.exchange.ledger.reconcile import Report
 from apps.exchange.models import Market
@@ -23,6 +23,7 @@ OVERDUE = timedelta(minutes=1)  # an interval's own run had that long to close i
 @job(name="exchange.update_tickers", time_limit_s=20, is_tick=True)
 def update_tickers() -> Outcome:
     """Every 5 s: the 24h ticker of every market; what subscribers lack is pushed after commit."""
+    audits.look_at_foreign()
     count = tickers.update()
     transaction.on_commit(_push)
     return Outcome("Updated {updated} tickers in {ms} ms", {"updated": count})
@@ -75,6 +76,22 @@ def _looked(what: str, report: Report) -> Outcome:
         f"{what}: {{rows}} rows against {len(report.checked)} invariants, {{frozen}} users frozen, "
         "{halted} markets halted ({ms} ms)",
         {"rows": report.rows, "frozen": len(report.frozen), "halted": len(report.halted)},
+    )
+
+
+@job(name="exchange.audit_market_data", single=False, time_limit_s=55)
+def audit_market_data() -> Outcome:
+    """Every 30 s: bars and tickers are what their trades make of them."""
+    done = audits.look()
+    return Outcome(
+        "Audited {minutes} minutes and {tickers} tickers: {fresh} new findings, {standing} stand "
+        "({ms} ms)",
+        {
+            "minutes": done.minutes,
+            "tickers": done.tickers,
+            "fresh": done.fresh,
+            "standing": done.standing,
+        },
     )
 
 

@@ -10,7 +10,7 @@ from django.utils.timesince import timesince
 
 from apps.exchange import freshness
 from apps.exchange.ledger import reconcile
-from apps.exchange.models import Market, MarketStatus, Ticker, Trader
+from apps.exchange.models import Finding, Market, MarketStatus, Ticker, Trader
 from moonx import schedule
 from moonx.core import clock, money, presence
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent
@@ -49,6 +49,7 @@ def cards(*, now: datetime) -> list[Card]:
         _late(),
         _waiting(now=now),
         _unclosed(now=now),
+        _wrong(),
         _halted(),
         _frozen(),
         _reconciled(now=now),
@@ -102,6 +103,19 @@ def _unclosed(*, now: datetime) -> Card:
         sentence=_names(late) or "Candles are closed, tickers are fresh.",
         link=_list("exchange_candlewatermark" if intervals else "exchange_ticker"),
         is_fine=not late,
+    )
+
+
+def _wrong() -> Card:
+    rows = Finding.objects.filter(resolved_at=None).select_related("market")
+    count = rows.count()
+    return Card(
+        title="Wrong market data",
+        figure=str(count),
+        sentence=_names(f"{row.market} {row.interval} {row.field}" for row in rows[:4])
+        or "Bars and tickers are what their trades make.",
+        link=_list("exchange_finding", "state=open" if count else ""),
+        is_fine=not count,
     )
 
 

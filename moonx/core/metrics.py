@@ -53,6 +53,12 @@ invariant_rows = Gauge(
     ["name", "scope"],
     multiprocess_mode="mostrecent",
 )
+audit_findings = Gauge(
+    "moonx_audit_findings",
+    "Fields of bars and tickers that are wrong, as the last look of each check left them",
+    ["check"],
+    multiprocess_mode="mostrecent",
+)
 process_starts = Counter("moonx_process_starts_total", "Starts of a role's process", ["role"])
 process_memory = Gauge(
     "moonx_process_memory_bytes", "Resident memory", ["role"], multiprocess_mode="livemostrecent"

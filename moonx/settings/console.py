@@ -42,6 +42,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Tickers", "monitoring", "exchange_ticker"),
                     _list("Trades", "swap_horiz", "exchange_trade"),
                     _list("Busts and corrections", "history_edu", "exchange_amendment"),
+                    _list("Findings of audits", "fact_check", "exchange_finding"),
                     _list("Candles", "candlestick_chart", "exchange_candle"),
                     _list("Closing of candles", "schedule", "exchange_candlewatermark"),
                 ],

@@ -1,5 +1,6 @@
 """Bars in the database: written with their trades, closed by the clock, revised when late."""
 
+from apps.exchange.candles.backfilling import Backfilled, backfill
 from apps.exchange.candles.closing import close, close_overdue, close_until
 from apps.exchange.candles.digests import DIGEST
 from apps.exchange.candles.folding import BUCKET, REPLACE, folded
@@ -13,7 +14,9 @@ __all__ = [
     "DIGEST",
     "FIELDS",
     "REPLACE",
+    "Backfilled",
     "Refolded",
+    "backfill",
     "between",
     "close",
     "close_before",

@@ -22,12 +22,16 @@ FROM exchange_candle c CROSS JOIN LATERAL (
     AND t.executed_at >= c.open_time AND t.executed_at < c.open_time + interval '1 minute'
 ) x
 WHERE c.interval = '1m' AND x.digest IS NOT NULL AND {{which}}
+ON CONFLICT (market_id, open_time) DO {{otherwise}}
 """  # noqa: S608 - constants only
-TAKE = _OF_BARS.format(which="c.open_time >= %(start)s AND c.open_time < %(end)s") + (
-    "ON CONFLICT (market_id, open_time) DO NOTHING"
+TAKE = _OF_BARS.format(
+    which="c.open_time >= %(start)s AND c.open_time < %(end)s AND NOT EXISTS (SELECT "
+    "FROM exchange_candledigest k WHERE k.market_id = c.market_id AND k.open_time = c.open_time)",
+    otherwise="NOTHING",
 )
-RETAKE = _OF_BARS.format(which="c.market_id = %(market)s AND c.open_time = ANY(%(starts)s)") + (
-    "ON CONFLICT (market_id, open_time) DO UPDATE SET digest = excluded.digest"
+RETAKE = _OF_BARS.format(
+    which="c.market_id = %(market)s AND c.open_time = ANY(%(starts)s)",
+    otherwise="UPDATE SET digest = excluded.digest",
 )
 DROP = """
 DELETE FROM exchange_candledigest d WHERE d.market_id = %(market)s AND d.open_time = ANY(%(starts)s)
