@@ -19,7 +19,16 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 
 from apps.exchange import markets
 from apps.exchange.ledger import reconcile
-from apps.exchange.models import Asset, CandleWatermark, Market, Ticker, Trade, Trader
+from apps.exchange.models import (
+    Asset,
+    CandleWatermark,
+    Check,
+    Finding,
+    Market,
+    Ticker,
+    Trade,
+    Trader,
+)
 from moonx import schedule
 from moonx.celery import app
 from moonx.core import clock, valkey
@@ -277,6 +286,17 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
     CandleWatermark.objects.filter(interval="1m").update(closed_until=long_ago)
     pair = market()
     markets.halt(pair, reason="odd prices", by="ops")
+    Finding.objects.create(
+        check_name=Check.BARS,
+        market=pair,
+        interval="1m",
+        at=long_ago,
+        field="high",
+        stored="2",
+        expected="1",
+        first_seen=long_ago,
+        last_seen=long_ago,
+    )
     frozen = User.objects.create_user("mallory")
     Trader.objects.create(user=frozen, frozen_at=long_ago, freeze_reason="odd orders")
     Cursor.objects.create(name=reconcile.CURSOR, position=1)
@@ -288,6 +308,7 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
     assert "exchange.update_tickers" in cards["Late tasks"].sentence
     assert "is the relay running?" in cards["Events waiting"].sentence
     assert cards["Stale market data"].sentence == "1m"
+    assert cards["Wrong market data"].sentence == "XRPETH 1m high"
     assert cards["Halted markets"].sentence == "XRPETH (odd prices)"
     assert cards["Frozen traders"].sentence == "mallory"
     assert (cards["Ledger"].figure, "10" in cards["Ledger"].sentence) == ("unclean", True)
@@ -295,7 +316,7 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
     assert [row.name for row in late] == ["exchange.update_tickers"]
     silent = staff.get(cards["Silent processes"].link).context["cl"].result_list
     assert [row.role for row in silent] == ["relay"]
-    for title in ("Halted markets", "Frozen traders"):
+    for title in ("Wrong market data", "Halted markets", "Frozen traders"):
         assert len(staff.get(cards[title].link).context["cl"].result_list) == 1
 
 

@@ -25,6 +25,7 @@ TABLE = {
     "exchange.sweep_matching": ("every 1 s", "matching"),
     "exchange.expire_orders": ("every 10 s", "expiry"),
     "exchange.reconcile": ("every 60 s", "expiry"),
+    "exchange.audit_market_data": ("every 30 s", "stats"),
     "exchange.reconcile_all": ("at 20 0 * * * UTC", "expiry"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
     "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
