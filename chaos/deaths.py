@@ -1,4 +1,4 @@
-"""Deaths at every statement of trading: after each, the next sweep must leave the scene as it would
+"""Deaths at every statement of trading and of market data: after each, the next sweep must leave the scene as it would
 be had nobody died, or as if the request had never been made, and nothing in between."""
 
 import os
@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.exchange import matching, orders
 from apps.exchange.ledger import reconcile
 from benchmarks.harness import percentile
 from chaos import failpoints, trading_rows
 from chaos.failpoints import Failpoint
+from chaos.market_scenes import MARKET_SCENES
 from chaos.nursery import Nursery
 from chaos.scenes import SCENES, Scene, set_up
 from chaos.stages import Stage
 from chaos.verdict import Verdict, say
 
 Print = list[tuple[Any, ...]]
+ALL: Mapping[str, Scene] = {**SCENES, **MARKET_SCENES}
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Judge:
         if not self.before:
             untouched, _ = set_up(self.scene)
             self.before = untouched.fingerprint()
-            _sweep()
+            self.scene.finish()
             self.idle = untouched.fingerprint()
         self.stage, arguments = set_up(self.scene)
         return arguments
@@ -62,7 +63,7 @@ class Judge:
         """After the dry run: keeps what it led to. After a death: sweeps, and compares."""
         assert self.stage is not None
         began_s = time.monotonic()
-        _sweep()
+        self.scene.finish()
         self.deaths.swept_s.append(time.monotonic() - began_s)
         stands = self.stage.fingerprint()
         if failpoint is None:
@@ -75,13 +76,8 @@ class Judge:
             self.wrong.append(f"died {failpoint}: {_unlike(stands, self.after)}")
 
 
-def _sweep() -> None:
-    matching.sweep()
-    orders.expire_due()
-
-
 def run(
-    nursery: Nursery, *, names: Mapping[str, Scene] = SCENES, every: int = 1
+    nursery: Nursery, *, names: Mapping[str, Scene] = ALL, every: int = 1
 ) -> tuple[Verdict, Deaths]:
     """Every scene, a death at each of its statements, or at every so many of them."""
     found, deaths = Verdict(), Deaths()

@@ -6,28 +6,37 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from apps.exchange import matching, orders
 from apps.exchange.models import Order, OrderType, SelfTrade, TimeInForce
 from chaos import stages
 from chaos.stages import Stage
 from moonx.core import clock
 
 Arguments = dict[str, Any]
+REQUESTS = ("place", "cancel", "cancel_all", "bust", "correct", "backfill")
+
+
+def sweep_orders() -> None:
+    """What beat would do next about orders."""
+    matching.sweep()
+    orders.expire_due()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A step of `chaos.steps` and what it is called upon. Where the step is a sweep, the next one
-    finishes what it had begun; where it is a request, nobody asks again."""
+    """A step of `chaos.steps` and what it is called upon. Where the step is a sweep, the next one,
+    `finish`, goes on with what it had begun; where it is a request, nobody asks again."""
 
     step: str
     prepare: Callable[[Stage], Arguments]
     owners: int = 4
     rich: bool = True
+    finish: Callable[[], None] = sweep_orders
 
     @property
     def is_request(self) -> bool:
         """Whether it may be as if it had never been asked for."""
-        return self.step in ("place", "cancel", "cancel_all")
+        return self.step in REQUESTS
 
 
 def _order(side: str, price: str | None, quantity: str | None, **more: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from moonx.core.models import OutboxEvent
 
 BASE, QUOTE = "SCN", "SCQ"
 FUNDS = Decimal(1_000)
+PRESENT = "2026-01-01T00:00Z"  # what lies before it is over whenever a scene is played
 
 FINGERPRINT = """
 WITH told AS MATERIALIZED (
@@ -37,10 +38,18 @@ FROM exchange_trade t WHERE t.market_id = %(market)s
 UNION ALL SELECT 'bars', array[sum(base_volume)::text, sum(quote_volume)::text,
   sum(trade_count)::text]
 FROM exchange_candle c WHERE c.market_id = %(market)s AND c.interval = '1m'
+UNION ALL SELECT 'past bar', array[c.interval, c.open_time::text, c.open::text, c.high::text,
+  c.low::text, c.close::text, c.base_volume::text, c.trade_count::text, c.revision::text]
+FROM exchange_candle c WHERE c.market_id = %(market)s AND c.open_time < %(present)s
+UNION ALL SELECT 'past digest', array[d.open_time::text, encode(d.digest, 'hex')]
+FROM exchange_candledigest d WHERE d.market_id = %(market)s AND d.open_time < %(present)s
+UNION ALL SELECT 'amendment', array[a.seq::text, a.epoch::text, a.kind, a.new_price::text]
+FROM exchange_amendment a WHERE a.market_id = %(market)s
 UNION ALL SELECT 'journals', array[count(*)::text]
 FROM exchange_journal j WHERE j.source LIKE %(symbol)s || ':%%'
 UNION ALL SELECT 'fact', array[t.name, t.payload->>'clientOrderId', t.payload->>'status',
-  t.payload->>'filledQuantity', t.payload->>'id', t.payload->>'tradeId']
+  t.payload->>'filledQuantity', t.payload->>'id', t.payload->>'tradeId', t.payload->>'interval',
+  t.payload->>'revision', t.payload->>'tradeCount', t.payload->>'high']
 FROM told t WHERE t.payload->>'symbol' = %(symbol)s
 UNION ALL SELECT 'fact', array[t.name, u.first_name, t.payload->>'asset', t.payload->>'amount',
   t.payload->>'balance', t.payload->>'held']
@@ -64,6 +73,7 @@ class Stage:
             "symbol": self.market.symbol,
             "owners": list(self.owners),
             "since": self.since,
+            "present": PRESENT,
         }
         with connection.cursor() as cursor:
             cursor.execute(FINGERPRINT, values)

@@ -5,8 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from apps.exchange import matching, orders
+from apps.exchange import amending, candles, matching, orders
 from apps.exchange import tasks as product_tasks
+from apps.exchange.amending import Request, Values
 from apps.exchange.models import OrderType, SelfTrade, Side, TimeInForce
 from apps.exchange.orders import NewOrder
 from chaos.floor import market_of
@@ -44,6 +45,28 @@ def cancel(symbol: str, owner: int, client_order_id: str) -> None:
 def cancel_all(symbol: str, owner: int) -> None:
     """Cancels all orders of an owner in a market."""
     orders.cancel_all(market_of(symbol), owner)
+
+
+def bust(symbol: str, seq: int) -> None:
+    """Takes a trade back."""
+    amending.bust(market_of(symbol), seq, Request(reason="chaos", by="chaos"))
+
+
+def correct(symbol: str, seq: int, price: str, quantity: str) -> None:
+    """Gives a trade another price."""
+    values = Values(price=Decimal(price), quantity=Decimal(quantity))
+    amending.correct(market_of(symbol), seq, values, Request(reason="chaos", by="chaos"))
+
+
+def backfill(symbol: str, start: str, end: str) -> None:
+    """Makes bars anew."""
+    span = {"start": datetime.fromisoformat(start), "end": datetime.fromisoformat(end)}
+    candles.backfill(market_of(symbol), **span)
+
+
+def close() -> None:
+    """The task that beat starts every minute, which also closes what longer intervals missed."""
+    product_tasks.close_candles_1m()
 
 
 def expire() -> None:

@@ -8,7 +8,6 @@ from apps.exchange.models import Asset
 from chaos import deaths, failpoints
 from chaos.failpoints import Failpoint, Moment
 from chaos.nursery import Nursery
-from chaos.scenes import SCENES
 
 pytestmark = [
     pytest.mark.usefixtures("committed_db", "clean_valkey"),
@@ -58,8 +57,14 @@ def test_a_function_that_fails_by_itself_is_no_scene(nursery: Nursery) -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["an order trades", "an order is canceled", "the sweep matches"])
-def test_trading_survives_deaths_at_some_of_its_statements(nursery: Nursery, name: str) -> None:
-    found, done = deaths.run(nursery, names={name: SCENES[name]}, every=9)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("an order trades", "an order is canceled", "the sweep matches"),
+        *("bars close", "a bar is emptied", "a matched trade is corrected", "bars are made anew"),
+    ],
+)
+def test_scenes_survive_deaths_at_some_of_their_statements(nursery: Nursery, name: str) -> None:
+    found, done = deaths.run(nursery, names={name: deaths.ALL[name]}, every=9)
     assert found.ok, found.sentences
     assert done.count >= 4
