@@ -1,5 +1,5 @@
-"""Deaths at every statement of trading and of market data: after each, the next sweep must leave the scene as it would
-be had nobody died, or as if the request had never been made, and nothing in between."""
+"""Deaths at every statement of trading and of market data: after each, the next sweep must leave
+the scene as it would be had nobody died, or as if the request had never been made."""
 
 import os
 import time

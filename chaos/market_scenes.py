@@ -2,15 +2,23 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
 from apps.exchange import bars, candles, trades
 from apps.exchange import tasks as product_tasks
-from apps.exchange.models import Candle, CandleWatermark, TradeSource
+from apps.exchange.models import (
+    Candle,
+    CandleDigest,
+    CandleWatermark,
+    Market,
+    Trade,
+    TradeSource,
+)
 from apps.exchange.trades import Executed
 from chaos.scenes import Arguments, Scene
-from chaos.stages import Stage
+from chaos.stages import PRESENT, Stage
 from moonx.core.intervals import Interval
 from moonx.core.money import product
 
@@ -21,6 +29,9 @@ HAPPENED = ((0, "10"), (0, "12"), (3, "9"), (17, "11"), (20, "13"), (65, "14"))
 
 def remember(stage: Stage) -> None:
     """Trades of long ago, none of whose bars has been closed."""
+    played = list(_remembered())
+    for past in (Trade, Candle, CandleDigest):
+        past.objects.filter(market__in=played).delete()
     for interval in Interval:
         CandleWatermark.objects.filter(interval=interval.value).update(
             closed_until=interval.floor(TEN)
@@ -46,9 +57,20 @@ def _trade(seq: int, minute: int, price: str) -> Executed:
     )
 
 
+def _remembered() -> Any:
+    return Market.objects.filter(trades__executed_at__lt=PRESENT)
+
+
 def close_all() -> None:
     """What beat would do next about bars."""
     product_tasks.close_candles_1m()
+
+
+def repair() -> None:
+    """What an operator would do next, whose command was killed."""
+    close_all()
+    for market in _remembered().distinct():
+        candles.backfill(market, start=TEN, end=TEN + timedelta(hours=1))
 
 
 def bars_close(stage: Stage) -> Arguments:
@@ -102,5 +124,5 @@ MARKET_SCENES = {
     "a bar is emptied": Scene(step="bust", prepare=the_last_trade_goes, finish=close_all),
     "a matched trade is busted": Scene(step="bust", prepare=a_matched_trade_goes),
     "a matched trade is corrected": Scene(step="correct", prepare=a_matched_trade_is_corrected),
-    "bars are made anew": Scene(step="backfill", prepare=bars_are_damaged, finish=close_all),
+    "bars are made anew": Scene(step="backfill", prepare=bars_are_damaged, finish=repair),
 }

@@ -13,7 +13,7 @@ from chaos.stages import Stage
 from moonx.core import clock
 
 Arguments = dict[str, Any]
-REQUESTS = ("place", "cancel", "cancel_all", "bust", "correct", "backfill")
+REQUESTS = ("place", "cancel", "cancel_all", "bust", "correct")
 
 
 def sweep_orders() -> None:

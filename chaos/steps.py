@@ -60,8 +60,8 @@ def correct(symbol: str, seq: int, price: str, quantity: str) -> None:
 
 def backfill(symbol: str, start: str, end: str) -> None:
     """Makes bars anew."""
-    span = {"start": datetime.fromisoformat(start), "end": datetime.fromisoformat(end)}
-    candles.backfill(market_of(symbol), **span)
+    begin, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    candles.backfill(market_of(symbol), start=begin, end=stop)
 
 
 def close() -> None:

@@ -75,9 +75,11 @@ WHERE (o.filled_quantity, o.filled_quote, o.fee, o.taken_quote) IS DISTINCT FROM
 """,
     "trades without two fills and one journal": """
 SELECT count(*) FROM exchange_trade t JOIN exchange_market m ON m.id = t.market_id
+LEFT JOIN exchange_amendment a ON a.market_id = t.market_id AND a.seq = t.seq AND a.epoch = 1
 WHERE t.source = 'matched' AND ((SELECT count(*) FROM exchange_fill f
     WHERE f.market_id = t.market_id AND f.seq = t.seq AND f.quantity = t.quantity
-      AND f.price = t.price AND f.quote_quantity = t.quote_quantity) <> 2
+      AND f.price = coalesce(a.price, t.price)
+      AND f.quote_quantity = coalesce(a.quote_quantity, t.quote_quantity)) <> 2
   OR (SELECT count(*) FROM exchange_journal j
     WHERE j.kind = 'trade' AND j.source = m.symbol || ':' || t.seq) <> 1)
 """,
@@ -95,7 +97,10 @@ WHERE b.amount IS DISTINCT FROM sign * f.quantity
     "journals of trades without a trade": """
 SELECT count(*) FROM exchange_journal j WHERE j.kind = 'trade' AND NOT EXISTS (
   SELECT FROM exchange_trade t JOIN exchange_market m ON m.id = t.market_id
-  WHERE j.source = m.symbol || ':' || t.seq)
+  WHERE j.source = m.symbol || ':' || t.seq
+) AND NOT EXISTS (
+  SELECT FROM exchange_amendment a JOIN exchange_market m ON m.id = a.market_id
+  WHERE j.source = m.symbol || ':' || a.seq AND a.kind = 'bust')
 """,
     "trades after an order's time was over": """
 SELECT count(*) FROM exchange_fill f JOIN exchange_order o ON o.id = f.order_id
