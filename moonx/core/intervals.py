@@ -50,6 +50,8 @@ class Interval(StrEnum):
 
         Raises OverflowError outside the years 1 to 9999.
         """
+        if start.tzinfo is not UTC:  # in another zone a day may have 23 hours
+            start = start.astimezone(UTC)
         if self is not Interval.MONTH:
             return start + buckets * _LENGTH[self]
         months = start.year * 12 + start.month - 1 + buckets

@@ -1,6 +1,7 @@
 """Buckets: UTC, Monday weeks, calendar months."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,11 @@ def test_months_have_their_calendar_length(days: int) -> None:
     start = {28: "2026-02-01", 29: "2028-02-01", 30: "2026-04-01", 31: "2026-12-01"}[days]
     begin = at(start + "T00:00:00")
     assert Interval.MONTH.shift(begin, 1) - begin == timedelta(days=days)
+
+
+def test_a_bucket_is_shifted_by_its_length_where_the_clocks_of_its_zone_change() -> None:
+    before = datetime(2026, 3, 29, 1, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert Interval.H4.shift(before, 1) == before.astimezone(UTC) + timedelta(hours=4)
 
 
 def test_shifting_beyond_the_calendar_overflows() -> None:
