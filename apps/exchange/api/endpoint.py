@@ -37,13 +37,17 @@ def _json(answer: Any) -> HttpResponse:
     return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type="application/json")
 
 
+def _error(error: ApiError) -> HttpResponse:
+    return error.response()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How an interface reads its parameters, and writes its answers and refusals."""
 
     read: Callable[[Values, Sequence[Param]], Query] = params.read
     answer: Callable[[Any], HttpResponse] = _json
-    refusal: Callable[[ApiError], HttpResponse] = ApiError.response
+    refusal: Callable[[ApiError], HttpResponse] = _error
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
