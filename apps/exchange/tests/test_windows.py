@@ -40,7 +40,8 @@ def brute(rows: Sequence[Executed], window: Window) -> dict[str, Any]:
     inside = [row for row in rows if window.start <= row.executed_at <= window.stop]
     before = [row for row in rows if row.executed_at < window.start]
     last = before[-1] if before else None
-    prices = [row.price for row in inside] or [last.price if last else None]
+    prices: list[Decimal | None] = [row.price for row in inside]
+    prices = prices or [last.price if last else None]
     ending = inside[-1] if inside else last
     return {
         "open_time": window.start,

@@ -148,7 +148,7 @@ FILL = """
 INSERT INTO exchange_candle (market_id, interval, open_time, open, high, low, close, base_volume,
   quote_volume, taker_base_volume, taker_quote_volume, trade_count, first_seq, last_seq, revision)
 SELECT %s, %s, t, 1, 1, 1, 1, 1, 1, 0, 0, extract(epoch FROM %s::interval) / 60, n, n, 0
-FROM generate_series(%s::timestamptz, %s, %s) WITH ORDINALITY AS s(t, n)
+FROM generate_series(%s::timestamptz, %s, %s::interval) WITH ORDINALITY AS s(t, n)
 """
 
 
@@ -160,10 +160,8 @@ def test_a_zones_bars_cost_one_statement_and_few_rows_however_long_they_are() ->
     open_since(end)
     with connection.cursor() as cursor:  # a trade a minute
         for level in spans.LEVELS:
-            first = level.floor(start)
-            cursor.execute(
-                FILL, [where.pk, level.value, level.length, first, level.floor(end), level.length]
-            )
+            length, first = str(level.length), level.floor(start)
+            cursor.execute(FILL, [where.pk, level.value, length, first, level.floor(end), length])
     with CaptureQueriesContext(connection) as seen:
         found = candles.between(where, weeks, start=start, end=end)
     assert [bar.trade_count for bar in found] == [7 * 1440] * 6
