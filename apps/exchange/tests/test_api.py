@@ -330,13 +330,15 @@ def test_a_fault_of_ours_is_answered_in_json_without_its_details(
 NAMES = st.sampled_from(
     [
         *("symbol", "symbols", "interval", "limit", "startTime", "endTime", "fromId", "type"),
-        *("symbolStatus", "timeZone", "permissions", "showPermissionSets", "x"),
+        *("symbolStatus", "timeZone", "permissions", "showPermissionSets", "windowSize", "x"),
     ]
 )
 VALUES = st.one_of(
     st.text(max_size=30),
     st.integers(-(10**32), 10**32).map(str),
-    st.sampled_from(["XRPETH", '["XRPETH"]', "[]", '["A"', *Interval, "NaN", "1e9", "0", "MINI"]),
+    st.sampled_from(
+        ["XRPETH", '["XRPETH"]', "[]", '["A"', *Interval, "NaN", "1e9", "0", "MINI", "5:45"]
+    ),
 )
 
 
@@ -344,7 +346,8 @@ VALUES = st.one_of(
     path=st.sampled_from(
         [
             *("/ping", "/time", "/exchangeInfo", "/trades", "/aggTrades", "/klines"),
-            *("/ticker/24hr", "/ticker/price", "/depth"),
+            *("/ticker/24hr", "/ticker/price", "/depth", "/uiKlines", "/avgPrice", "/ticker"),
+            "/ticker/tradingDay",
         ]
     ),
     query=st.lists(st.tuples(NAMES, VALUES), max_size=5),

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
+from django.urls import resolve
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from apps.exchange.api import udf_shapes
 from apps.exchange.models import Market, MarketStatus
 from apps.exchange.tests.asking import get
 from apps.exchange.tests.factory import at, market, open_since, trade, traded
-from moonx import api
 from moonx.core import clock
 from moonx.core.intervals import Interval, to_ms
 
@@ -264,10 +267,41 @@ def test_an_unknown_path_and_another_method_are_answered_in_json() -> None:
     assert (answer.status_code, answer["Allow"]) == (405, "GET")
 
 
-def test_what_the_server_cannot_do_is_told_in_the_protocol() -> None:
-    request = RequestFactory().get("/udf/config")
-    for error, status in ((OperationalError(), 503), (RuntimeError(), 500)):
-        answer = api.udf.on_exception(request, error)
-        assert answer.status_code == status
-        assert json.loads(answer.content)["s"] == "error"
-        assert answer["Access-Control-Allow-Origin"] == "*"
+@pytest.mark.parametrize(
+    ("error", "status"), [(OperationalError("server closed"), 503), (RuntimeError("a fault"), 500)]
+)
+def test_a_fault_of_ours_is_told_in_the_protocol_without_its_details(
+    error: Exception, status: int
+) -> None:
+    def failing(*_: Any) -> Any:
+        raise error
+
+    with connection.execute_wrapper(failing):
+        told = ask("/time", status=status)
+    assert (list(told), told["s"]) == (["s", "errmsg"], "error")
+    assert str(error) not in told["errmsg"]
+
+
+NAMES = ["symbol", "resolution", "from", "to", "countback", "query", "type", "exchange", "limit"]
+VALUES = st.one_of(
+    st.text(max_size=30),
+    st.integers(-(10**22), 10**22).map(str),
+    st.sampled_from(["XRPETH", "MoonX:XRPETH", *udf_shapes.RESOLUTIONS, "D", "1e9", "%"]),
+)
+
+
+@given(
+    path=st.sampled_from(["/config", "/time", "/symbols", "/search", "/history"]),
+    query=st.dictionaries(st.sampled_from(NAMES), VALUES),
+)
+@hypothesis_settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_request_whatever_is_answered_with_anything_but_the_protocol(
+    where: Market, path: str, query: dict[str, str]
+) -> None:
+    request = RequestFactory().get(f"/udf{path}", query)
+    view = resolve(request.path_info)
+    answer = view.func(request, *view.args, **view.kwargs)
+    assert answer.status_code in {200, 429}
+    json.loads(answer.content)
