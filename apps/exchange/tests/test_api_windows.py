@@ -135,6 +135,13 @@ def test_the_average_price_is_that_of_the_last_five_minutes(where: Market) -> No
     assert 60_000 <= to_ms(clock.db_now()) - row["closeTime"] < 120_000
 
 
+def test_the_average_price_leaves_out_what_is_older_by_a_second() -> None:
+    made, now = market(), clock.db_now()
+    old = now - 5 * MINUTE - timedelta(seconds=1)
+    traded(made, trade(1, old, "10", "1"), trade(2, now, "12", "1"))
+    assert get("/avgPrice", symbol="XRPETH")["price"] == "12.00000000"
+
+
 def test_the_average_price_of_silence_is_the_last_price() -> None:
     made = market()
     assert get("/avgPrice", symbol="XRPETH") == {"mins": 5, "price": "0.00000000", "closeTime": 0}
