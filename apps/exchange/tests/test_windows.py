@@ -79,18 +79,19 @@ def history(where: Market, rng: random.Random, *, count: int, end: datetime) -> 
 
 @pytest.fixture
 def everywhere() -> dict[Market, list[Executed]]:
-    """A live, a halted, a recorded, a silent and a new market, bars closed up to an hour ago."""
+    """Markets that trade, were halted or recorded, fell silent or are new; bars up to an hour ago."""
     open_since(NOW - 20 * DAY)
     rng = random.Random(11)  # noqa: S311
     live, halted = market("XRPETH"), market("ADAETH", status=MarketStatus.HALT)
     halted.halted_at = NOW - timedelta(hours=30, seconds=12.345678)
     halted.save()
     recorded = market("BTCETH", status=MarketStatus.BREAK, recorded_until=at("2026-11-20 00:00"))
-    silent, new = market("SOLETH"), market("DOTETH")
+    quiet, silent, new = market("LTCETH"), market("SOLETH"), market("DOTETH")
     made = {
         live: history(live, rng, count=400, end=NOW),
         halted: history(halted, rng, count=200, end=halted.halted_at),
         recorded: history(recorded, rng, count=200, end=at("2026-11-20 00:00")),
+        quiet: history(quiet, rng, count=200, end=NOW - 3 * HOUR),
         silent: traded(silent, trade(1, NOW - 8 * DAY, "7.00", "5")),
         new: [],
     }
