@@ -79,7 +79,7 @@ def history(where: Market, rng: random.Random, *, count: int, end: datetime) -> 
 
 @pytest.fixture
 def everywhere() -> dict[Market, list[Executed]]:
-    """Markets that trade, were halted or recorded, fell silent or are new; bars up to an hour ago."""
+    """Markets that trade, were halted or recorded, fell silent or are new; bars closed hourly."""
     open_since(NOW - 20 * DAY)
     rng = random.Random(11)  # noqa: S311
     live, halted = market("XRPETH"), market("ADAETH", status=MarketStatus.HALT)
