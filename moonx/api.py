@@ -22,6 +22,17 @@ for _router in exchange.routers:
     v3.add_router("", _router)
 exchange.install(v3)
 
+udf = NinjaAPI(
+    title="MoonX chart data feed",
+    version=version(),
+    description="TradingView's Universal Data Feed protocol.",
+    urls_namespace="udf",
+    docs_url=None,
+    openapi_url=None,
+)
+udf.add_router("", exchange.udf.router)
+exchange.udf.install(udf)
+
 v1 = NinjaAPI(
     title="MoonX",
     version=version(),

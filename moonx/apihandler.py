@@ -1,4 +1,4 @@
-"""How `/api/v3` is served: past sessions, cookies and messages, which no program of a customer has.
+"""How `/api/v3` and `/udf` are served: past sessions, cookies and messages, which programs lack.
 
 Django runs each synchronous middleware in a thread, there and back; for a short request that costs
 more than the request. What is left here only sets headers and runs where it is.
@@ -18,7 +18,7 @@ from django.middleware.security import SecurityMiddleware
 
 from moonx.core.http import CorrelationMiddleware
 
-PREFIX = "/api/v3/"
+PREFIXES = ("/api/v3/", "/udf/")
 MOST_BODY = 64 * 1024  # bytes
 # The outermost first. None of them waits for anything.
 INLINE = (SecurityMiddleware, CSPMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
@@ -68,7 +68,7 @@ def beside(pages: Application) -> Application:
     api = ApiHandler()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].startswith(PREFIX):
+        if scope["path"].startswith(PREFIXES):
             await api(scope, capped(receive), send)
         else:
             await pages(scope, receive, send)

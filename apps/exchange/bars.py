@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from moonx.core.intervals import Interval
+from moonx.core.intervals import Buckets, Interval
 from moonx.core.money import EXACT
 
 ZERO = Decimal(0)
@@ -136,7 +136,7 @@ def cover(
 
 def dense(
     bars: Sequence[Bar],
-    interval: Interval,
+    interval: Buckets,
     *,
     start: datetime,
     end: datetime,

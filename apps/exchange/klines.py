@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from apps.exchange import bars, candles
 from apps.exchange.bars import Bar
 from apps.exchange.models import Market, MarketStatus
-from moonx.core.intervals import Interval, from_ms, to_ms
+from moonx.core.intervals import Buckets, from_ms, to_ms
 
 INSTANT = timedelta(microseconds=1)
 
@@ -15,18 +15,19 @@ INSTANT = timedelta(microseconds=1)
 class Wish:
     """Which bars are wanted: those that open in [start_ms, end_ms], the oldest or newest `limit`.
 
-    With `start_ms` the oldest ones from there on; without it the newest ones.
+    With `start_ms` the oldest ones from there on, unless `is_newest`; without it the newest ones.
     """
 
     start_ms: int | None = None
     end_ms: int | None = None
     limit: int = 500
+    is_newest: bool = False
 
 
-def read(market: Market, interval: Interval, wish: Wish, *, now: datetime) -> list[Bar]:
+def read(market: Market, interval: Buckets, wish: Wish, *, now: datetime) -> list[Bar]:
     """The wanted bars in order of time, flat ones where nothing traded; at most `wish.limit`.
 
-    The cost depends on the limit alone, however wide the range is.
+    The cost depends on the limit alone, however wide the range is, in every zone.
     """
     reach = extent(market, interval, now=now)
     window = choose(wish, interval, reach) if reach else None
@@ -47,9 +48,7 @@ def read(market: Market, interval: Interval, wish: Wish, *, now: datetime) -> li
     )
 
 
-def extent(
-    market: Market, interval: Interval, *, now: datetime
-) -> tuple[datetime, datetime] | None:
+def extent(market: Market, interval: Buckets, *, now: datetime) -> tuple[datetime, datetime] | None:
     """The market's first and last bucket; None where it never traded.
 
     The last one holds the present where the market trades, else the end of its record or its
@@ -67,7 +66,7 @@ def extent(
 
 
 def choose(
-    wish: Wish, interval: Interval, reach: tuple[datetime, datetime]
+    wish: Wish, interval: Buckets, reach: tuple[datetime, datetime]
 ) -> tuple[datetime, datetime] | None:
     """The first and last bucket to show, both within `reach`; None where there is none.
 
@@ -86,6 +85,6 @@ def choose(
         return None
     if interval.buckets_between(first, last) < wish.limit:
         return first, last
-    if wish.start_ms is None:
+    if wish.start_ms is None or wish.is_newest:
         return interval.shift(last, 1 - wish.limit), last
     return first, interval.shift(first, wish.limit - 1)

@@ -1,5 +1,6 @@
 """Candle intervals: UTC buckets [start, start + interval), Monday weeks and calendar months."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -69,6 +70,43 @@ class Interval(StrEnum):
         """Raises ValueError unless `moment` is a bucket start."""
         if self.floor(moment) != moment:
             raise ValueError(f"{moment.isoformat()} is not the start of a {self} bucket")
+
+
+@dataclass(frozen=True, slots=True)
+class Zoned:
+    """The buckets of an interval as clocks see them that are `ahead` of UTC (behind: negative).
+
+    Moments stay UTC: a day at +8:00 starts at 16:00 of the day before.
+    """
+
+    interval: Interval
+    ahead: timedelta
+
+    def floor(self, moment: datetime) -> datetime:
+        """The start of the bucket that holds `moment`."""
+        return self.interval.floor(moment + self.ahead) - self.ahead
+
+    def ceil(self, moment: datetime) -> datetime:
+        """The first bucket start at or after `moment`."""
+        return self.interval.ceil(moment + self.ahead) - self.ahead
+
+    def shift(self, start: datetime, buckets: int) -> datetime:
+        """As `Interval.shift`."""
+        return self.interval.shift(start + self.ahead, buckets) - self.ahead
+
+    def buckets_between(self, start: datetime, end: datetime) -> int:
+        """How many buckets lie between two bucket starts."""
+        return self.interval.buckets_between(start + self.ahead, end + self.ahead)
+
+
+Buckets = Interval | Zoned
+
+
+def buckets(interval: Interval, *, ahead: timedelta) -> Buckets:
+    """The interval's buckets in a zone; the interval itself where its UTC buckets are the same."""
+    length = interval.length or timedelta(days=1)
+    is_utc = not ahead or (length < timedelta(days=1) and not ahead % length)
+    return interval if is_utc else Zoned(interval, ahead)
 
 
 _CHILD: dict[Interval, Interval | None] = {

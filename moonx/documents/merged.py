@@ -14,8 +14,9 @@ from moonx.core.version import version
 ASYNCAPI = Path(__file__).resolve().parents[2] / "docs" / "asyncapi.yaml"
 DESCRIPTION = (
     "Amounts and prices are decimal strings, times are milliseconds since 1970, absent values are "
-    "null. `/api/v3` speaks as Binance Spot does, with its errors `{code, msg}`; everything else "
-    "is camelCase, with errors `{code, message}`."
+    "null. `/api/v3` speaks as Binance Spot does, with its errors `{code, msg}`; `/udf` is a data "
+    "feed as TradingView's charts read it, with numbers and seconds; everything else is camelCase, "
+    "with errors `{code, message}`."
 )
 
 

@@ -56,6 +56,8 @@ def ask(
         ("/api/v3/account", 401),
         ("/api/v3/nope", 404),
         ("/api/v3/klines", 400),
+        ("/udf/config", 200),
+        ("/udf/nope", 404),
     ],
 )
 def test_an_answer_has_the_headers_that_every_answer_has(path: str, status: int) -> None:
@@ -97,6 +99,6 @@ def test_only_the_api_is_served_apart() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     application = apihandler.beside(pages)
-    for path in ("/", "/api/v1/ledger", "/api/v3x", "/admin/", "/api/v3/ping"):
+    for path in ("/", "/api/v1/ledger", "/api/v3x", "/admin/", "/api/v3/ping", "/udf/config"):
         assert ask(application, path)[0] == 200
     assert chosen == ["/", "/api/v1/ledger", "/api/v3x", "/admin/"]

@@ -1,13 +1,13 @@
-"""The HTTP interface of the exchange: market data, orders and accounts as Binance Spot has them."""
+"""The HTTP interfaces of the exchange: as Binance Spot has them, and a data feed for charts."""
 
 from ninja import Router
 
-from apps.exchange.api import endpoint, key_paths, ledger_paths, trading, views
+from apps.exchange.api import endpoint, key_paths, ledger_paths, trading, udf, views, window_paths
 from apps.exchange.api.errors import install, no_such_path
 from apps.exchange.api.signing import SCHEME_TEXTS
 
-routers: tuple[Router, ...] = (views.router, trading.router)
-for _router in routers:
+routers: tuple[Router, ...] = (views.router, window_paths.router, trading.router)
+for _router in (*routers, udf.router):
     endpoint.refuse_other_methods(_router)
 
 own_routers: dict[str, Router] = {
@@ -15,4 +15,4 @@ own_routers: dict[str, Router] = {
     "/ledger": ledger_paths.router,
 }
 
-__all__ = ["SCHEME_TEXTS", "install", "no_such_path", "own_routers", "routers"]
+__all__ = ["SCHEME_TEXTS", "install", "no_such_path", "own_routers", "routers", "udf"]

@@ -1,19 +1,24 @@
 """How a path of `/api/v3` is served: parameters checked, weight counted, errors answered.
 
-Public paths are functions of their parameters, account paths also of who asks.
+Public paths are functions of their parameters, account paths also of who asks. What is public may
+be kept by its reader, who asks each time whether it still stands: even a closed bar may be revised.
+What belongs to an account, and every error, is kept by nobody.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
 from ninja import Router
 
 from apps.exchange.api import params, signing, weights
 from apps.exchange.api.errors import ApiError
-from apps.exchange.api.params import Param, Query
+from apps.exchange.api.params import Param, Query, Values
 from apps.exchange.api.signing import Caller, Needs
 
 Answer = Callable[[Query], Any]
@@ -27,6 +32,27 @@ FAULT = {
     "properties": {"code": {"type": "integer"}, "msg": {"type": "string"}},
 }
 
+
+def _json(answer: Any) -> HttpResponse:
+    return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type="application/json")
+
+
+def _error(error: ApiError) -> HttpResponse:
+    return error.response()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How an interface reads its parameters, and writes its answers and refusals."""
+
+    read: Callable[[Values, Sequence[Param]], Query] = params.read
+    answer: Callable[[Any], HttpResponse] = _json
+    refusal: Callable[[ApiError], HttpResponse] = _error
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+BINANCE = Manner()
+
 _served: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
 
 
@@ -37,27 +63,29 @@ def get(
     takes: Sequence[Param] = (),
     weight: Weight,
     answers: dict[str, Any],
+    manner: Manner = BINANCE,
 ) -> Callable[[Answer], Answer]:
     """Serves GET `path` with the decorated function, whose docstring is its documentation.
 
     `answers` is the JSON schema of what it returns. A request that is refused for its parameters
-    weighs 1.
+    weighs 1; one whose answer its sender has already is answered 304 and weighs as any other.
     """
 
     def decorate(function: Answer) -> Answer:
         def view(request: HttpRequest) -> HttpResponse:
-            used, headers = 0, dict[str, str]()
+            used = 0
             try:
-                query = _read(lambda: params.read(params.of_query(request), takes))
+                query = _read(lambda: manner.read(params.of_query(request), takes))
                 used = weights.spend(request, _weigh(weight, query))
                 if isinstance(query, ApiError):
                     raise query
-                response = _json(function(query))
+                response = _kept(request, manner.answer(function(query)))
             except ApiError as error:
-                response = error.response()
-            return _with_headers(response, used=used, headers=headers)
+                response = _unkept(manner.refusal(error))
+            return _with_headers(response, used=used, headers=manner.headers)
 
-        _add(router, "GET", path, _named(view, function), _documented(takes, answers))
+        extra = _documented(takes, answers, is_public=True)
+        _add(router, "GET", path, _named(view, function), extra)
         return function
 
     return decorate
@@ -92,9 +120,10 @@ def own(
                 response = _json(function(proof.query, caller))
             except ApiError as error:
                 response = error.response()
-            return _with_headers(response, used=used, headers=headers)
+            return _with_headers(_unkept(response), used=used, headers=headers)
 
-        extra = _documented([*takes, *signing.PARAMS], answers) | {"security": signing.SCHEMES}
+        extra = _documented([*takes, *signing.PARAMS], answers, is_public=False)
+        extra |= {"security": signing.SCHEMES}
         _add(router, method, path, _named(view, function), extra)
         return function
 
@@ -132,11 +161,20 @@ def _weigh(weight: Weight, query: Query | ApiError) -> int:
     return weight if isinstance(weight, int) else weight(query)
 
 
-def _json(answer: Any) -> HttpResponse:
-    return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type="application/json")
+def _kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The answer with its name, or 304 without a body where the request has it by that name."""
+    response["ETag"] = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
+    response["Cache-Control"] = "no-cache"
+    found = get_conditional_response(request, etag=response["ETag"], response=response)
+    return found or response
 
 
-def _with_headers(response: HttpResponse, *, used: int, headers: dict[str, str]) -> HttpResponse:
+def _unkept(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _with_headers(response: HttpResponse, *, used: int, headers: Mapping[str, str]) -> HttpResponse:
     response["X-MBX-USED-WEIGHT"] = response["X-MBX-USED-WEIGHT-1M"] = str(used)
     for name, value in headers.items():
         response[name] = value
@@ -154,7 +192,9 @@ def _refusal(allowed: Sequence[str]) -> View:
     return refused
 
 
-def _documented(takes: Sequence[Param], answers: dict[str, Any]) -> dict[str, Any]:
+def _documented(
+    takes: Sequence[Param], answers: dict[str, Any], *, is_public: bool
+) -> dict[str, Any]:
     def content(schema: dict[str, Any]) -> dict[str, Any]:
         return {"content": {"application/json": {"schema": schema}}}
 
@@ -162,6 +202,7 @@ def _documented(takes: Sequence[Param], answers: dict[str, Any]) -> dict[str, An
         "parameters": [param.documented() for param in takes],
         "responses": {
             200: {"description": "The answer", **content(answers)},
+            **({304: {"description": "Unchanged since `If-None-Match`"}} if is_public else {}),
             400: {"description": "What must change, with Binance's code", **content(FAULT)},
             429: {"description": "Request weight used up; see Retry-After", **content(FAULT)},
         },

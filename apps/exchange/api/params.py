@@ -33,8 +33,10 @@ LARGEST_BODY = 16 * 1024  # bytes; no request of ours needs a tenth of it
 FORM = "application/x-www-form-urlencoded"
 MS = timedelta(milliseconds=1)
 STATUSES = {"TRADING", "HALT", "BREAK", "POST_ONLY"}
-# Bars are kept in UTC; another zone's days and hours cannot be built from them.
-UTC_NAMES = {"0", "0:00", "00:00", "+0:00", "-0:00", "+00:00", "-00:00"}
+MOST_BEHIND, MOST_AHEAD = timedelta(hours=-12), timedelta(hours=14)
+MOST_SYMBOLS = 100
+WINDOW = re.compile(r"([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d", re.ASCII)
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,14 @@ ORDER_ID = Param(name="orderId", legal=NUMBER, text="The order, by its id.")
 FROM_ID = Param(name="fromId", legal=NUMBER, text="From this aggregate trade id on.")
 LIMIT = Param(name="limit", legal=NUMBER, text="How many, 500 by default, at most 1,000.")
 DEPTH = Param(name="limit", legal=NUMBER, text="Levels a side, 100 by default, at most 5,000.")
-ZONE = Param(name="timeZone", legal=r"^[+-]?[0-9]{1,2}(:[0-9]{2})?$", text="Only 0 (UTC).")
+ZONE = Param(
+    name="timeZone",
+    legal=r"^[+-]?[0-9]{1,2}(:[0-9]{2})?$",
+    text="Days, hours and so on are those of this zone: `0` (default), `8`, `-1:00`, `05:45`.",
+)
+WINDOW_SIZE = Param(
+    name="windowSize", legal=WORD, text="`1m` to `59m`, `1h` to `23h`, `1d` (default) to `7d`."
+)
 PERMISSIONS = Param(
     name="permissions",
     legal=r'^([A-Z0-9_]{1,20}|\["[A-Z0-9_]{1,20}"(,"[A-Z0-9_]{1,20}")*\])$',
@@ -139,10 +148,28 @@ class Query:
             errors.fail(errors.BAD_INTERVAL)
         return Interval(value)
 
-    def utc_only(self) -> None:
-        """Refuses any other time zone."""
-        if self._values.get("timeZone", "0") not in UTC_NAMES:
+    def zone(self) -> timedelta:
+        """How far the wanted time zone is ahead of UTC; zero where none was sent."""
+        hours, _, minutes = self._values.get("timeZone", "0").partition(":")
+        size = timedelta(hours=int(hours.lstrip("+-")), minutes=int(minutes or 0))
+        ahead = -size if hours.startswith("-") else size
+        if int(minutes or 0) > 59 or not MOST_BEHIND <= ahead <= MOST_AHEAD:
             raise errors.invalid("timeZone")
+        return ahead
+
+    def window_size(self) -> timedelta:
+        """How long the rolling window is."""
+        value = self._values.get("windowSize", "1d")
+        if not WINDOW.fullmatch(value):
+            raise errors.invalid("windowSize")
+        return int(value[:-1]) * UNITS[value[-1]]
+
+    def is_full(self) -> bool:
+        """Whether the ticker with all its fields is wanted."""
+        kind = self._values.get("type", "FULL")
+        if kind not in {"FULL", "MINI"}:
+            raise errors.invalid("type")
+        return kind == "FULL"
 
     def status(self) -> str | None:
         """The wanted market status; None where any will do."""
@@ -164,6 +191,15 @@ class Query:
             raise errors.empty("symbols")
         if len(set(wanted)) != len(wanted):
             errors.fail(errors.SYMBOL_TWICE)
+        return wanted
+
+    def few_symbols(self) -> list[str]:
+        """As `symbols`, where they have to be named, a hundred at most."""
+        wanted = self.symbols()
+        if wanted is None:
+            raise errors.neither("symbol", "symbols")
+        if len(wanted) > MOST_SYMBOLS:
+            raise errors.too_many(expected=MOST_SYMBOLS, received=len(wanted))
         return wanted
 
 
@@ -212,6 +248,12 @@ def read(sent: Values, known: Sequence[Param]) -> Query:
     if len(sent) > len(values):
         raise errors.too_many(expected=len(values), received=len(sent))
     return Query(values)
+
+
+def read_kindly(sent: Values, known: Sequence[Param]) -> Query:
+    """As `read`, but what is empty or unknown counts as not sent."""
+    names = {param.name for param in known}
+    return read({name: sent[name] for name in names & sent.keys() if any(sent[name])}, known)
 
 
 def _value(sent: Values, param: Param) -> str:

@@ -65,6 +65,13 @@ MINI: dict[str, Schema] = {
     "lastId": WHOLE,
     "count": WHOLE,
 }
+CHANGE: dict[str, Schema] = {
+    "priceChange": AMOUNT,
+    "priceChangePercent": AMOUNT,
+    "weightedAvgPrice": AMOUNT,
+}
+WINDOWS = _one_or_many(shape(symbol=TEXT, **CHANGE, **MINI))
+AVERAGE = shape(mins=WHOLE, price=AMOUNT, closeTime=WHOLE)
 TICKERS = _one_or_many(shape(symbol=TEXT, **MINI))
 PRICES = _one_or_many(shape(symbol=TEXT, price=AMOUNT))
 DEPTH = shape(

@@ -15,7 +15,7 @@ from apps.exchange.book import Depth
 from apps.exchange.models import LARGEST, Market, OrderType, SelfTrade, Ticker, Trade
 from apps.exchange.orders import rules
 from moonx.core import money
-from moonx.core.intervals import Interval, to_ms
+from moonx.core.intervals import Buckets, to_ms
 
 PLACES = 8  # Binance writes amounts with 8 decimals; markets with more digits have more
 ZERO = Decimal(0)
@@ -44,7 +44,7 @@ def writers(market: Market) -> tuple[Callable[[Decimal], str], ...]:
     return digits(price), digits(quantity), digits(price + quantity)
 
 
-def klines(market: Market, interval: Interval, found: Iterable[Bar]) -> list[list[Any]]:
+def klines(market: Market, interval: Buckets, found: Iterable[Bar]) -> list[list[Any]]:
     """Bars as twelve-element arrays."""
     price, base, quote = writers(market)
     return [
@@ -132,15 +132,50 @@ def _best(market: Market, found: Depth) -> dict[str, str]:
 def ticker(market: Market, row: Ticker, best: Depth | None) -> dict[str, Any]:
     """The 24h ticker of a market; zeros and ids of -1 where nothing traded. Without
     its best prices it is the short one."""
-    price, base, quote = writers(market)
-    opened, last = row.open or ZERO, row.last or ZERO
-    core = {
-        "openPrice": price(opened),
+    if best is None:
+        return {"symbol": market.symbol, **_prices(market, row), **_volumes(market, row)}
+    price, base, _ = writers(market)
+    prices = _prices(market, row)
+    return {
+        "symbol": market.symbol,
+        **_change(market, row),
+        "prevClosePrice": price(row.previous_close or ZERO),
+        "lastPrice": prices.pop("lastPrice"),
+        "lastQty": base(row.last_quantity or ZERO),
+        **_best(market, best),
+        **prices,
+        **_volumes(market, row),
+    }
+
+
+def window_ticker(market: Market, row: Ticker, *, is_full: bool) -> dict[str, Any]:
+    """The ticker of another window, as `ticker` without what only stands in the 24h one."""
+    change = _change(market, row) if is_full else {}
+    return {"symbol": market.symbol, **change, **_prices(market, row), **_volumes(market, row)}
+
+
+def _change(market: Market, row: Ticker) -> dict[str, str]:
+    price, _, _ = writers(market)
+    return {
+        "priceChange": price((row.last or ZERO) - (row.open or ZERO)),
+        "priceChangePercent": watch.changes(row)[1] or "0.000",
+        "weightedAvgPrice": average(market, row) or price(ZERO),
+    }
+
+
+def _prices(market: Market, row: Ticker) -> dict[str, str]:
+    price, _, _ = writers(market)
+    return {
+        "openPrice": price(row.open or ZERO),
         "highPrice": price(row.high or ZERO),
         "lowPrice": price(row.low or ZERO),
-        "lastPrice": price(last),
+        "lastPrice": price(row.last or ZERO),
     }
-    volumes = {
+
+
+def _volumes(market: Market, row: Ticker) -> dict[str, Any]:
+    _, base, quote = writers(market)
+    return {
         "volume": base(row.base_volume),
         "quoteVolume": quote(row.quote_volume),
         "openTime": to_ms(row.open_time),
@@ -149,22 +184,6 @@ def ticker(market: Market, row: Ticker, best: Depth | None) -> dict[str, Any]:
         "lastId": NO_ID if row.last_id is None else row.last_id,
         "count": row.trade_count,
     }
-    if best is None:
-        return {"symbol": market.symbol, **core, **volumes}
-    return {
-        "symbol": market.symbol,
-        "priceChange": price(last - opened),
-        "priceChangePercent": watch.changes(row)[1] or "0.000",
-        "weightedAvgPrice": _average(market, row),
-        "prevClosePrice": price(row.previous_close or ZERO),
-        "lastPrice": core["lastPrice"],
-        "lastQty": base(row.last_quantity or ZERO),
-        **_best(market, best),
-        "openPrice": core["openPrice"],
-        "highPrice": core["highPrice"],
-        "lowPrice": core["lowPrice"],
-        **volumes,
-    }
 
 
 def unborn(market: Market, *, now: datetime) -> Ticker:
@@ -172,10 +191,11 @@ def unborn(market: Market, *, now: datetime) -> Ticker:
     return Ticker(market=market, open_time=now - DAY, close_time=now, as_of=now)
 
 
-def _average(market: Market, row: Ticker) -> str:
-    places = max(PLACES, market.price_places)
+def average(market: Market, row: Ticker) -> str | None:
+    """Σ price × quantity / Σ quantity, half up to a price's digits; None without trades."""
     if not row.base_volume:
-        return format(ZERO, f".{places}f")
+        return None
+    places = max(PLACES, market.price_places)
     return format(money.divide(row.quote_volume, row.base_volume, places=places), "f")
 
 

@@ -1,7 +1,7 @@
 """The public paths of `/api/v3`, field for field as Binance Spot answers them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from ninja import Router
 
 from apps.exchange import book, klines
-from apps.exchange.api import endpoint, errors, params, shapes
+from apps.exchange.api import asked, endpoint, errors, params, shapes
 from apps.exchange.api.params import Query
 from apps.exchange.api.schemas import (
     AGG_TRADES,
@@ -24,8 +24,8 @@ from apps.exchange.api.schemas import (
     TRADES,
 )
 from apps.exchange.book.levels import depths
-from apps.exchange.models import Market, Ticker, Trade
-from moonx.core import clock
+from apps.exchange.models import Ticker, Trade
+from moonx.core import clock, intervals
 from moonx.core.intervals import to_ms
 
 router = Router(tags=["Market data"])
@@ -62,7 +62,7 @@ def exchange_info(query: Query) -> dict[str, Any]:
     symbols, status = query.symbols(), query.status()
     if symbols is not None and (status or "permissions" in query):
         errors.fail(errors.BAD_COMBINATION)
-    markets = _markets(symbols, status=status)
+    markets = asked.markets(query, symbols)
     if not _includes_spot(query.text("permissions")):
         markets = []
     sets = query.text("showPermissionSets") != "false"
@@ -78,7 +78,7 @@ def exchange_info(query: Query) -> dict[str, Any]:
 )
 def trades(query: Query) -> list[dict[str, Any]]:
     """The newest trades, oldest first."""
-    limit, market = query.limit(), _market(query)
+    limit, market = query.limit(), asked.market(query)
     latest = Trade.objects.filter(market=market).order_by("-seq")[:limit]
     return shapes.trades(market, reversed(latest))
 
@@ -94,7 +94,7 @@ def agg_trades(query: Query) -> list[dict[str, Any]]:
     """Aggregate trades from an id or of a time, oldest first; else the newest ones."""
     if "fromId" in query and ("startTime" in query or "endTime" in query):
         errors.fail(errors.BAD_COMBINATION)
-    limit, market = query.limit(), _market(query)
+    limit, market = query.limit(), asked.market(query)
     return shapes.agg_trades(market, _choose(query, Trade.objects.filter(market=market), limit))
 
 
@@ -112,30 +112,38 @@ def _choose(query: Query, of_market: "QuerySet[Trade]", limit: int) -> Iterable[
     return reversed(chosen.order_by(*order)[:limit])
 
 
-@endpoint.get(
-    router,
-    "/klines",
-    takes=[
-        params.ONE_NEEDED,
-        params.INTERVAL,
-        params.START,
-        params.END,
-        params.ZONE,
-        params.LIMIT,
-    ],
-    weight=2,
-    answers=KLINES,
-)
+KLINE_PARAMS = [
+    params.ONE_NEEDED,
+    params.INTERVAL,
+    params.START,
+    params.END,
+    params.ZONE,
+    params.LIMIT,
+]
+
+
+@endpoint.get(router, "/klines", takes=KLINE_PARAMS, weight=2, answers=KLINES)
 def candlesticks(query: Query) -> list[list[Any]]:
-    """Bars, the one in progress included. A bucket without trades is flat at the last price."""
-    query.utc_only()
-    interval, limit = query.interval(), query.limit()
-    market = _market(query)
+    """Bars, the one in progress included. A bucket without trades is flat at the last price.
+
+    `startTime` and `endTime` are UTC, whatever `timeZone` the buckets are of.
+    """
+    return _candlesticks(query)
+
+
+@endpoint.get(router, "/uiKlines", takes=KLINE_PARAMS, weight=2, answers=KLINES)
+def shown_candlesticks(query: Query) -> list[list[Any]]:
+    """As `klines`: those are fit for a chart already."""
+    return _candlesticks(query)
+
+
+def _candlesticks(query: Query) -> list[list[Any]]:
+    buckets = intervals.buckets(query.interval(), ahead=query.zone())
     wish = klines.Wish(
-        start_ms=query.number("startTime"), end_ms=query.number("endTime"), limit=limit
+        start_ms=query.number("startTime"), end_ms=query.number("endTime"), limit=query.limit()
     )
-    found = klines.read(market, interval, wish, now=clock.db_now())
-    return shapes.klines(market, interval, found)
+    market = asked.market(query)
+    return shapes.klines(market, buckets, klines.read(market, buckets, wish, now=clock.db_now()))
 
 
 def _ticker_weight(query: Query) -> int:
@@ -155,12 +163,10 @@ def _ticker_weight(query: Query) -> int:
 )
 def day_tickers(query: Query) -> Any:
     """The last 24 hours of a market, or of several as an array."""
-    kind = query.text("type") or "FULL"
-    if kind not in {"FULL", "MINI"}:
-        raise errors.invalid("type")
-    markets = _markets(query.symbols(), status=query.status())
+    is_full = query.is_full()
+    markets = asked.markets(query, query.symbols())
     rows = Ticker.objects.select_related("market").in_bulk([market.pk for market in markets])
-    best = depths(markets, 1) if kind == "FULL" else {}
+    best = depths(markets, 1) if is_full else {}
     now = clock.db_now()
     found = [
         shapes.ticker(
@@ -180,7 +186,7 @@ def day_tickers(query: Query) -> Any:
 )
 def prices(query: Query) -> Any:
     """The last price of a market, or of several as an array."""
-    markets = _markets(query.symbols(), status=query.status())
+    markets = asked.markets(query, query.symbols())
     with connection.cursor() as cursor:
         cursor.execute(LATEST_PRICES, [[market.pk for market in markets]])
         latest = dict(cursor.fetchall())
@@ -203,7 +209,7 @@ def prices(query: Query) -> Any:
 )
 def book_tickers(query: Query) -> Any:
     """The best bid and ask of a market, or of several as an array; zeros where there is none."""
-    markets = _markets(query.symbols(), status=query.status())
+    markets = asked.markets(query, query.symbols())
     best = depths(markets, 1)
     found = [shapes.book_ticker(market, best[market.pk]) for market in markets]
     return found[0] if "symbol" in query else found
@@ -225,25 +231,8 @@ def _depth_weight(query: Query) -> int:
 def depth(query: Query) -> dict[str, Any]:
     """The book's levels, best first. `lastUpdateId` is the version that `/ws` carries too."""
     limit = query.limit(usual=USUAL_DEPTH, most=DEEPEST)
-    market = _markets([query.needed("symbol")], status=query.status())[0]
+    market = asked.market(query)
     return shapes.depth(market, book.depth(market, limit))
-
-
-def _market(query: Query) -> Market:
-    return _markets([query.text("symbol") or ""], status=None)[0]
-
-
-def _markets(symbols: Sequence[str] | None, *, status: str | None) -> list[Market]:
-    """The named markets in that order, or all; one unknown name fails the whole request."""
-    found = Market.objects.select_related("base", "quote")
-    if symbols is None:
-        return list(found.filter(status=status) if status else found)
-    named = {market.symbol: market for market in found.filter(symbol__in=symbols)}
-    if len(named) < len(symbols):
-        errors.fail(errors.BAD_SYMBOL)
-    if status and any(market.status != status for market in named.values()):
-        errors.fail(errors.OTHER_STATUS)
-    return [named[symbol] for symbol in symbols]
 
 
 def _includes_spot(permissions: str | None) -> bool:

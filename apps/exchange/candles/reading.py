@@ -10,15 +10,19 @@ from django.db import connection
 from apps.exchange import bars
 from apps.exchange.bars import Bar
 from apps.exchange.candles.rows import READ, bar_of, watermarks
+from apps.exchange.candles.spans import folded_into
 from apps.exchange.models import EmptiedCandle, Market
-from moonx.core.intervals import Interval
+from moonx.core.intervals import Buckets, Interval, Zoned
 
 
-def between(market: Market, interval: Interval, *, start: datetime, end: datetime) -> list[Bar]:
+def between(market: Market, interval: Buckets, *, start: datetime, end: datetime) -> list[Bar]:
     """The bars with trades of [start, end), both bucket starts, the one in progress included.
 
-    Right whether or not the buckets have been closed yet: what is not stored is folded here.
+    Right whether or not the buckets have been closed yet: what is not stored is folded here, as
+    are the buckets of other zones than UTC.
     """
+    if isinstance(interval, Zoned):
+        return folded_into(market, interval, start=start, end=end)
     stored = _stored(market, interval, start=start, end=end)
     return stored if interval is Interval.M1 else bars.fold(stored, interval)
 

@@ -89,6 +89,12 @@ def test_ccxt_reads_markets_tickers_bars_and_trades(server: str, where: Market) 
     assert client.fetch_ohlcv("XRP/ETH", "1m", since=rows[1][0], limit=2) == rows[1:3]
     for interval in Interval:
         assert client.fetch_ohlcv("XRP/ETH", interval.value)
+    day = client.fetch_ohlcv("XRP/ETH", "1d", params={"timeZone": "+8:00"})[-1]
+    assert day[0] % 86_400_000 == 16 * 3_600_000
+    asked = {"symbol": "XRPETH", "windowSize": "10m"}
+    assert client.public_get_ticker(asked)["quoteVolume"] == "0.120810630"
+    assert client.public_get_avgprice({"symbol": "XRPETH"})["mins"] == "5"
+    assert client.public_get_ticker_tradingday({"symbol": "XRPETH"})["lastPrice"] == "0.00141400"
 
     seen = client.fetch_trades("XRP/ETH")
     assert [(row["price"], row["amount"], row["side"]) for row in seen] == [

@@ -76,6 +76,11 @@ def test_python_binance_reads_what_is_public(python_binance: Any) -> None:
     assert client.get_orderbook_ticker(symbol="ETHUSDC")["askPrice"] == "10.00000000"
     assert client.get_ticker(symbol="ETHUSDC")["lastPrice"] == "9.90000000"
     assert client.get_klines(symbol="ETHUSDC", interval="1m")[-1][4] == "9.90000000"
+    days = {"symbol": "ETHUSDC", "interval": "1d", "timeZone": "8"}
+    assert client.get_klines(**days)[-1][0] % 86_400_000 == 16 * 3_600_000
+    assert client.get_ui_klines(**days) == client.get_klines(**days)
+    assert client.get_avg_price(symbol="ETHUSDC")["price"] == "9.90000000"
+    assert client.get_symbol_ticker_window(symbol="ETHUSDC", windowSize="1h")["count"] == 1
     assert len(client.get_recent_trades(symbol="ETHUSDC")) == 1
 
 
@@ -133,6 +138,14 @@ def test_binances_own_sdk_reads_what_is_public(sdk: Any) -> None:
     assert best.ask_price == "10.00000000"
     assert len(sdk.get_trades("ETHUSDC").data()) == 1
     assert sdk.klines("ETHUSDC", "1m").data()[-1][4] == "9.90000000"
+    day = sdk.klines("ETHUSDC", "1d", time_zone="+05:30").data()[-1]
+    assert day[0] % 86_400_000 == 66_600_000
+    assert sdk.ui_klines("ETHUSDC", "1d", time_zone="+05:30").data()[-1] == day
+    assert sdk.avg_price("ETHUSDC").data().price == "9.90000000"
+    rolling = sdk.ticker(symbols=["ETHUSDC"], window_size="5m").data().actual_instance
+    assert rolling[0].last_price == "9.90000000"
+    today = sdk.ticker_trading_day(symbol="ETHUSDC", time_zone="-3").data().actual_instance
+    assert today.weighted_avg_price == "9.90000000"
 
 
 def test_binances_own_sdk_places_reads_replaces_and_cancels_orders(sdk: Any) -> None:
