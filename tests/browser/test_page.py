@@ -155,6 +155,35 @@ def test_a_column_sorts_by_its_amounts(screen: Screen, site: Site) -> None:
     expect(names).to_have_text(["SORTC/USDC", "SORTA/USDC", "SORTB/USDC", "SORTD/USDC"])
 
 
+def test_the_list_is_sorted_by_the_days_volume(screen: Screen, site: Site) -> None:
+    for base, quantity in (("SUMA", "9"), ("SUMB", "100"), ("SUMC", "20")):
+        stall = Stall(site, base)
+        stall.trade("2.00", quantity=quantity)
+    stall.update_tickers()
+    screen.open(stall)
+    screen.page.locator("#search").fill("sum")
+    rows = screen.page.locator("#list-body tr[data-symbol]")
+    expect(rows.first.locator(".turnover")).to_be_hidden()
+    screen.page.get_by_role("button", name="Volume", exact=True).click()
+    expect(rows.locator("a")).to_have_text(["SUMB/USDC", "SUMC/USDC", "SUMA/USDC"])
+    expect(rows.last.get_by_text("18.00 USDC")).to_be_visible()
+
+
+def test_a_market_that_appears_above_moves_nothing_that_is_in_view(
+    screen: Screen, site: Site
+) -> None:
+    stalls = [Stall(site, f"PLACE{number:02d}") for number in range(24)]
+    screen.open(stalls[0])
+    row = screen.page.locator(f"#list-body tr[data-symbol={stalls[12].symbol}]")
+    row.evaluate("row => row.closest('.scroll').scrollTop = row.offsetTop - 32")
+    before = row.bounding_box()
+    new = Stall(site, "AAA")
+    new.trade("1.00")
+    new.update_tickers()
+    expect(screen.page.locator("#list-body tr[data-symbol] a").first).to_have_text("AAA/USDC")
+    assert row.bounding_box() == before
+
+
 @pytest.mark.parametrize("width", [360, 390, 700, 1024, 1200, 1440])
 def test_nothing_scrolls_sideways(open_screen: OpenScreen, stall: Stall, width: int) -> None:
     stall.trade("100.00", "123456.78", quantity="98765.432")

@@ -10,12 +10,14 @@ function read(value) {
   return { digits: negative ? -digits : digits, places: decimals.length };
 }
 
-const at = (value, places) => {
+/** The value in parts of 10^−places, of which it has no finer ones. */
+export const at = (value, places) => {
   const { digits, places: held } = read(value);
   return digits * power(places - held);
 };
 
-function write(digits, places) {
+/** So many parts of 10^−places as a plain decimal string. */
+export function write(digits, places) {
   const text = String(digits < 0n ? -digits : digits).padStart(places + 1, "0");
   const point = text.length - places;
   return (digits < 0n ? "-" : "") + text.slice(0, point) + (places ? `.${text.slice(point)}` : "");

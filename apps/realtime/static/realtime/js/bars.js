@@ -55,6 +55,8 @@ export class Bars {
     this.interval = interval;
     this.changed = new Set();
     this.replaced = false; // more changed than can be told bar by bar
+    this.revised = new Set(); // open times of bars of which a message told a revision
+    this.complete = false; // whether the first bar is the market's first
   }
 
   get first() {
@@ -73,6 +75,22 @@ export class Bars {
     return this.#byTime.get(time);
   }
 
+  /** The bar at a place, counted from the oldest. */
+  at(index) {
+    return this.#byTime.get(this.#times[index]);
+  }
+
+  /** The place of the first bar that opens at `time` or later; the size where there is none. */
+  indexOf(time) {
+    let [low, high] = [0, this.#times.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#times[middle] < time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   *[Symbol.iterator]() {
     for (const time of this.#times) yield this.#byTime.get(time);
   }
@@ -82,14 +100,18 @@ export class Bars {
     return this.#clock;
   }
 
-  /** Takes history. A bar that a message moved on since `mark`, while history was on its way, stays. */
+  /**
+   * Takes history in order of time. A bar that a message moved on since `mark`, while history was on
+   * its way, stays: where trades were added to it, and where it was revised.
+   */
   merge(bars, mark) {
     for (const bar of bars) {
       const held = this.#byTime.get(bar.time);
-      const newer = held && (this.#touched.get(bar.time) ?? 0) > mark && held.count > bar.count;
-      if (!newer) this.#byTime.set(bar.time, bar);
+      const touched = (this.#touched.get(bar.time) ?? 0) > mark;
+      if (!touched || (held.count <= bar.count && !held.revision)) this.#keep(bar);
     }
     this.#times = [...this.#byTime.keys()].sort((left, right) => left - right);
+    if (bars.length) this.#carry(this.#byTime.get(bars.at(-1).time));
     this.replaced = true;
   }
 
@@ -121,7 +143,7 @@ export class Bars {
     return this.size > 0 && bar.time > next(this.interval, this.last.time);
   }
 
-  // The close of a bar that came late is the price of the flat bars after it.
+  // The close of a bar that came late, or lost trades, is the price of the flat bars after it.
   #carry(bar) {
     for (let time = next(this.interval, bar.time); this.#byTime.get(time)?.count === 0; time = next(this.interval, time)) {
       this.#put(flat(time, bar.close));
@@ -133,7 +155,15 @@ export class Bars {
       this.#times.push(bar.time);
       if (this.#times.length > 1 && bar.time < this.#times.at(-2)) this.#times.sort((left, right) => left - right);
     }
-    this.#byTime.set(bar.time, bar);
+    this.#keep(bar);
     this.changed.add(bar.time);
+  }
+
+  // Neither history nor a flat bar tells of revisions: what a message told of them stays known.
+  #keep(bar) {
+    const held = this.#byTime.get(bar.time);
+    const revision = Math.max(bar.revision, held?.revision ?? 0);
+    if (revision) this.revised.add(bar.time);
+    this.#byTime.set(bar.time, { ...bar, revision, closed: bar.closed || (held?.closed ?? false) });
   }
 }

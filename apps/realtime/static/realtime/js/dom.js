@@ -29,8 +29,9 @@ export function text(node, value, title = null) {
   return true;
 }
 
-/** Makes `wanted` the children of `parent`; a child that stays is not touched, so it keeps its flash. */
+/** Makes `wanted` the children of `parent`; a child that stays keeps its flash, one that moves its focus. */
 export function arrange(parent, wanted) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
   let at = parent.firstChild;
   for (const node of wanted) {
     if (node === at) at = at.nextSibling;
@@ -41,6 +42,7 @@ export function arrange(parent, wanted) {
     at = at.nextSibling;
     gone.remove();
   }
+  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
 }
 
 const FLASHES = ["flash", "flash-up", "flash-down"];

@@ -9,11 +9,17 @@ import { shown } from "./draft.js";
 import { changed, fills, own, takeFill } from "./own.js";
 import { now, selection } from "./state.js";
 import { Table } from "./table.js";
+import { BUSTED, CORRECTED } from "./trades.js";
 import { drawSide, drawTime, marketOf, price, quantity } from "./wording.js";
 
 const LIMIT = 100;
 const asked = new Set();
 let failure = "";
+
+const STORIES = {
+  [BUSTED]: "This trade was withdrawn: amounts and fee were booked back.",
+  [CORRECTED]: "This trade was corrected: the difference was booked.",
+};
 
 const money = (name, title, value) => ({
   name,
@@ -25,6 +31,7 @@ const money = (name, title, value) => ({
 
 export const table = new Table({
   caption: "Fills",
+  mark: (fill) => fill.mark,
   key: (fill) => `${fill.symbol} ${fill.tradeId} ${fill.orderId}`,
   columns: [
     { name: "what", title: "Market", order: (left, right) => (left.symbol < right.symbol ? -1 : 1), draw: drawSide },
@@ -32,7 +39,7 @@ export const table = new Table({
     { name: "amount", title: "Amount", right: true, order: (left, right) => compare(left.quantity, right.quantity), draw: (cell, fill) => text(cell, quantity(fill.quantity, fill.symbol)) && false },
     money("total", "Total", (fill) => fill.quoteQuantity),
     money("fee", "Fee", (fill) => fill.fee),
-    { name: "role", title: "As", right: true, draw: (cell, fill) => text(cell, fill.isMaker ? "maker" : "taker") && false },
+    { name: "role", title: "As", right: true, draw: (cell, fill) => text(cell, fill.mark ?? (fill.isMaker ? "maker" : "taker"), STORIES[fill.mark] ?? "") && false },
     { name: "time", title: "Time", right: true, order: (left, right) => left.time - right.time, draw: (cell, fill) => drawTime(cell, fill.time, now()) },
   ],
 });

@@ -4,58 +4,106 @@ import * as api from "./api.js";
 import { Bars, ofKline, ofMessage } from "./bars.js";
 import * as chart from "./chart.js";
 import { soon } from "./frame.js";
+import { floor } from "./intervals.js";
 import { isTrading, now, pair, selected, selection } from "./state.js";
 
 const FIRST = 500;
 const OLDER = 1000;
+const PAUSE_MS = 1_000; // after a failure, however often the view moves
+const RECHECK_MS = 50; // trades are withdrawn many at a time
+const RETRY_MS = 5_000;
 
 let bars = null;
+let opened = null; // the market whose bars were opened last
 let request = new AbortController();
 let early = []; // messages that came before history did
-let complete = false;
 let loadingOlder = false;
+let failedAt = 0;
+let line = Promise.resolve();
 
-/** Loads what is selected, from nothing. */
+/** The bars that are held; null while they are on their way. */
+export const current = () => bars;
+
+/** Loads what is selected, from nothing; bars of the same market stay in view until then. */
 export async function open() {
   request.abort();
   request = new AbortController();
   const { signal } = request;
+  const keeps = opened === selection.symbol;
+  if (!keeps) changedSince = null;
+  opened = selection.symbol;
   bars = null;
   early = [];
-  complete = false;
   loadingOlder = false;
-  chart.wait();
+  chart.wait({ keeps, words: `Loading ${selection.interval} bars` });
   try {
     const rows = await fetchBars({ limit: FIRST }, signal);
     if (signal.aborted) return;
-    bars = new Bars(selection.interval);
-    bars.merge(rows, bars.mark());
-    complete = rows.length < FIRST;
-    for (const bar of early) bars.apply(bar);
-    showOrExplain();
+    bars = begun(rows);
+    if (bars.size) chart.show(bars);
+    else chart.explain(`${pair(selected())} has not traded yet. Its first trade opens the first bar.`);
   } catch (error) {
-    if (!signal.aborted) chart.explain(`Bars could not be loaded. ${error.message}`, open);
+    if (!signal.aborted) chart.explain(`${selection.interval} bars could not be loaded. ${error.message}`, open);
   }
 }
 
-function showOrExplain() {
-  if (bars.size) chart.show(bars);
-  else chart.explain(`${pair(selected())} has not traded yet. Its first trade opens the first bar.`);
+/** History under what messages told while it was on its way. */
+function begun(rows) {
+  const found = new Bars(selection.interval);
+  for (const bar of early.sort((left, right) => left.time - right.time)) found.apply(bar);
+  found.merge(rows, 0);
+  found.complete = rows.length < FIRST;
+  return found;
+}
+
+// One after the other, so that no answer undoes one that was asked for later.
+function inTurn(job) {
+  const done = line.then(job, job);
+  line = done.catch(() => {}); // whoever asked hears of it
+  return done;
 }
 
 /** Asks again for the newest bars, and takes what was missed; starts over where too much was. */
-export async function refresh() {
+export const refresh = () =>
+  inTurn(() => {
+    if (!bars?.size) return open();
+    return reload({ limit: FIRST }, (rows) => rows[0].time <= bars.last.time);
+  });
+
+/** Takes bars that are asked for again; where `fits(rows)` fails there would be a hole, and all start over. */
+async function reload(query, fits = () => true) {
   const { signal } = request;
-  if (!bars?.size) return open();
   const [held, mark] = [bars, bars.mark()];
-  const rows = await fetchBars({ limit: FIRST }, signal).catch((error) => {
+  const rows = await fetchBars(query, signal).catch((error) => {
     if (!signal.aborted) throw error;
     return [];
   });
   if (signal.aborted || held !== bars || !rows.length) return;
-  if (rows[0].time > bars.last.time) return open();
+  if (!fits(rows)) return open();
   bars.merge(rows, mark);
   soon(chart.draw);
+}
+
+let changedSince = null;
+let rechecking = null;
+
+/** Asks again for the bars from the one that holds `moment` on: a trade in it is not what it was. */
+export function recheck(moment, pauseMs = RECHECK_MS) {
+  changedSince = Math.min(changedSince ?? moment, moment);
+  clearTimeout(rechecking);
+  rechecking = setTimeout(() => inTurn(checkAgain), pauseMs);
+}
+
+async function checkAgain() {
+  const since = changedSince;
+  changedSince = null;
+  if (since === null || bars?.size === 0) return;
+  if (!bars) return recheck(since, RETRY_MS); // what is on its way may have been read before
+  try {
+    await reload({ startTime: Math.max(floor(bars.interval, since), bars.first.time), limit: OLDER });
+  } catch {
+    recheck(since, RETRY_MS);
+  }
 }
 
 /** Takes a candle.* message. */
@@ -64,10 +112,22 @@ export function take(data) {
   const bar = ofMessage(data);
   if (!bars) return early.push(bar);
   const first = !bars.size;
+  if (!first && bar.time < bars.first.time) return reopenStart();
   if (bars.misses(bar) && !isTrading(selected())) return refresh().catch(() => {});
   if (!bars.apply(bar)) return;
   if (first) chart.show(bars);
   else soon(chart.draw);
+}
+
+/** A bar before the first one: what seemed to be the market's first trade is not. */
+function reopenStart() {
+  if (bars.complete) settle(bars, false);
+}
+
+function settle(held, complete) {
+  held.complete = complete;
+  held.replaced = true;
+  soon(chart.draw);
 }
 
 /** A bucket without trades is a bar too, from its first second. */
@@ -77,24 +137,31 @@ export function tick() {
   if (bars.changed.size) soon(chart.draw);
 }
 
-/** Loads bars before the oldest one. */
+/** Loads bars before the oldest one, until there is none; after a failure the next call tries again. */
 export async function older() {
-  if (complete || loadingOlder || !bars?.size) return;
+  if (loadingOlder || !bars?.size || bars.complete || Date.now() - failedAt < PAUSE_MS) return;
   loadingOlder = true;
   const { signal } = request;
-  const held = bars;
+  chart.hint("Loading older bars");
   try {
-    const rows = await fetchBars({ endTime: held.first.time - 1, limit: OLDER }, signal);
-    if (signal.aborted || held !== bars) return;
-    complete = rows.length < OLDER;
-    if (!rows.length) return;
-    held.merge(rows, held.mark());
-    soon(chart.draw);
-  } catch {
-    // The next move of the view asks again.
+    await inTurn(() => prepend(signal));
+    if (!signal.aborted) chart.hint("");
+  } catch (error) {
+    failedAt = Date.now();
+    if (!signal.aborted) chart.hint(`Older bars could not be loaded. ${error.message} Moving the chart tries again.`);
   } finally {
     if (!signal.aborted) loadingOlder = false;
   }
+}
+
+async function prepend(signal) {
+  if (signal.aborted) return;
+  const held = bars;
+  const mark = held.mark();
+  const rows = await fetchBars({ endTime: held.first.time - 1, limit: OLDER }, signal);
+  if (signal.aborted || held !== bars) return;
+  held.merge(rows, mark);
+  settle(held, rows.length < OLDER);
 }
 
 async function fetchBars(query, signal) {

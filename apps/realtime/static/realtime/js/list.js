@@ -1,8 +1,9 @@
 // The list of markets: search, sort, live prices, a day's line.
 
-import { badges, words } from "./badges.js";
+import { words } from "./badges.js";
 import { arrange, byId, el, flash, text, tone } from "./dom.js";
-import { compare, cut, percent, sign } from "./format.js";
+import { compact, cut, percent, sign } from "./format.js";
+import { ordered } from "./ordering.js";
 import { sparkline } from "./sparkline.js";
 import { markets, movement, pair, selection } from "./state.js";
 
@@ -10,15 +11,10 @@ const NONE = "–";
 const body = byId("list-body");
 const note = byId("list-note");
 const search = byId("search");
+const scroll = body.closest(".scroll");
 const rows = new Map();
 const sorting = { by: null, down: false };
 let ready = false;
-
-const KEYS = {
-  name: (market) => pair(market),
-  last: (market) => market.ticker?.last ?? null,
-  change: (market) => market.ticker?.changePercent ?? null,
-};
 
 /** Wires search, sorting and keys; `choose(symbol)` when a market is picked. */
 export function start(choose) {
@@ -34,7 +30,7 @@ export function start(choose) {
     choose(row.dataset.symbol);
   });
   body.addEventListener("keydown", moveFocus);
-  for (const button of document.querySelectorAll("#list [data-sort]")) {
+  for (const button of document.querySelectorAll("#list button[data-sort]")) {
     button.addEventListener("click", () => sortBy(button));
   }
 }
@@ -64,9 +60,10 @@ function moveFocus(event) {
 
 function sortBy(button) {
   const same = sorting.by === button.dataset.sort;
-  sorting.down = same ? !sorting.down : sorting.by !== "name" && button.dataset.sort !== "name";
+  sorting.down = same ? !sorting.down : button.dataset.sort !== "name";
   sorting.by = button.dataset.sort;
-  for (const other of document.querySelectorAll("#list [data-sort]")) delete other.dataset.direction;
+  byId("list").dataset.sort = sorting.by;
+  for (const other of document.querySelectorAll("#list button[data-sort]")) delete other.dataset.direction;
   for (const head of document.querySelectorAll("#list th[aria-sort]")) head.ariaSort = "none";
   button.dataset.direction = sorting.down ? "down" : "up";
   button.closest("th").ariaSort = sorting.down ? "descending" : "ascending";
@@ -83,26 +80,23 @@ function visible() {
   const found = [...markets.values()].filter(
     (market) => market.symbol.includes(wanted) || market.label?.toUpperCase().replace(/\s/g, "").includes(wanted),
   );
-  return found.sort(order);
-}
-
-function order(left, right) {
-  const byName = pair(left) < pair(right) ? -1 : 1;
-  // Until a column is chosen: markets that trade first.
-  if (!sorting.by) return Number(right.status === "TRADING") - Number(left.status === "TRADING") || byName;
-  const [one, other] = [KEYS[sorting.by](left), KEYS[sorting.by](right)];
-  if (one === null || other === null) return one === other ? byName : one === null ? 1 : -1;
-  const found = sorting.by === "name" ? byName : compare(one, other);
-  return (sorting.down ? -found : found) || byName;
+  return found.sort(ordered(sorting));
 }
 
 export function draw() {
   if (!ready && !markets.size) return;
   const found = visible();
-  const wanted = found.map((market) => rowOf(market));
-  arrange(body, wanted);
+  place(found.map((market) => rowOf(market)));
   for (const market of found) drawRow(market);
   drawNote(found.length);
+}
+
+// Markets that appear above what is in view do not move it; those that change places do.
+function place(wanted) {
+  const top = scroll.scrollTop > 0 ? wanted.find((row) => row.isConnected && row.offsetTop + row.offsetHeight > scroll.scrollTop) : null;
+  const fresh = top ? wanted.slice(0, wanted.indexOf(top)).filter((row) => !row.isConnected) : [];
+  arrange(body, wanted);
+  for (const row of fresh) scroll.scrollTop += row.offsetHeight;
 }
 
 function drawNote(count) {
@@ -129,7 +123,8 @@ function rowOf(market) {
   if (held) return held.row;
   const cells = {
     link: el("a", { href: `#${market.symbol}` }),
-    under: el("span", { class: "under" }),
+    words: el("span"),
+    volume: el("span", { class: "turnover" }),
     last: el("span", { class: "last" }),
     change: el("span", { class: "change" }),
     spark: sparkline(),
@@ -137,7 +132,7 @@ function rowOf(market) {
   const row = el(
     "tr",
     { "data-symbol": market.symbol },
-    el("td", {}, cells.link, cells.under),
+    el("td", {}, cells.link, el("span", { class: "under" }, cells.volume, cells.words)),
     el("td", {}, cells.spark.picture),
     el("td", { class: "right" }, cells.last, cells.change),
   );
@@ -151,8 +146,8 @@ function drawRow(market) {
   const current = market.symbol === selection.symbol;
   if ((row.ariaCurrent === "true") !== current) row.ariaCurrent = String(current);
   text(cells.link, pair(market));
-  text(cells.under, words(market).join(" · "), words(market).join(", "));
-  cells.under.classList.toggle("warn", Boolean(badges(market).length));
+  text(cells.words, words(market).join(" · "), words(market).join(", "));
+  drawVolume(cells.volume, market);
   const { last, changePercent } = market.ticker ?? { last: null, changePercent: null };
   text(cells.last, last === null ? NONE : cut(last, market.pricePlaces ?? 8), last ?? "");
   text(cells.change, changePercent === null ? "" : percent(changePercent));
@@ -161,6 +156,12 @@ function drawRow(market) {
   tone(cells.spark.picture, direction);
   if (held.price !== null && held.price !== last) flash(cells.last.parentElement, movement(market));
   held.price = last;
+}
+
+function drawVolume(node, { ticker, quote }) {
+  const volume = ticker?.quoteVolume ?? null;
+  if (volume === null || !quote) text(node, "");
+  else text(node, `${compact(volume, 2)} ${quote}`, `${volume} ${quote} in the last 24 hours`);
 }
 
 /** Draws a market's line of the last day. */

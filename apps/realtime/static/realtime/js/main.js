@@ -6,6 +6,8 @@ import * as chart from "./chart.js";
 import * as connection from "./connection.js";
 import * as depth from "./depthchart.js";
 import { byId, el } from "./dom.js";
+import * as download from "./download.js";
+import * as foot from "./foot.js";
 import { countdown, stamp } from "./format.js";
 import { soon } from "./frame.js";
 import * as history from "./history.js";
@@ -25,11 +27,13 @@ import * as strip from "./strip.js";
 import * as tape from "./tape.js";
 import * as theme from "./theme.js";
 import * as ticket from "./ticket.js";
+import { BUSTED, CORRECTED } from "./trades.js";
 import * as views from "./views.js";
 
 const { link, selection } = state;
 const RETRY_MS = 5_000;
 const CATCH_UP_MS = 50;
+const FAULT_MS = 10_000; // so long a refusal is read
 const SNAPSHOT_MS = 500; // within this time a subscription's first frames have come
 
 const socket = new Socket({
@@ -40,12 +44,13 @@ const socket = new Socket({
   onBegin: begin,
   token: session.token,
   onTokenRefused: session.drop,
-  onError: (data) => chart.drawFoot(data.message ?? data.error ?? ""),
+  onError: (data) => foot.tell(data.message ?? data.error ?? "", FAULT_MS),
 });
 
 /** A channel's snapshot follows; after a while it has come, however little was in it. */
 function begin(channel) {
   own.begin(channel);
+  if (channel === `trades:${selection.symbol}`) tape.begin();
   setTimeout(() => {
     own.settle(channel);
     if (channel === `trades:${selection.symbol}`) settleTape();
@@ -80,10 +85,18 @@ const TAKERS = {
   "candle.closed": history.take,
   "candle.revised": history.take,
   "trade.executed": takeTrade,
+  "trade.busted": takeBust,
+  "trade.corrected": takeCorrection,
   "book.updated": takeBook,
 };
 
-const OWN_TAKERS = { "orders@me": takeOrder, "trades@me": own.takeFill, "balances@me": own.takeBalance };
+const OWN_TAKERS = { "orders@me": takeOrder, "trades@me": takeFill, "balances@me": own.takeBalance };
+const MARKS = { "trade.busted": BUSTED, "trade.corrected": CORRECTED };
+
+function takeFill(fill, { type }) {
+  if (MARKS[type]) own.changeFill(fill, MARKS[type]);
+  else own.takeFill(fill);
+}
 
 function takeBook(data) {
   if (data.symbol !== selection.symbol) return;
@@ -110,10 +123,34 @@ function takeTicker(data) {
   if (data.symbol === selection.symbol) soon(strip.draw);
 }
 
-function takeTrade(data) {
+function takeTrade(data, { kind }) {
   if (data.symbol !== selection.symbol) return;
   state.takeTrade(data);
-  tape.take([data]);
+  tape.take(data, kind);
+  drawTrades();
+}
+
+function takeBust(data) {
+  if (data.symbol !== selection.symbol) return;
+  tape.bust(data);
+  state.withdrawTrade(data, tape.newest());
+  restated(data);
+}
+
+function takeCorrection(data) {
+  if (data.symbol !== selection.symbol) return;
+  tape.correct(data);
+  state.correctTrade(data);
+  restated(data);
+}
+
+/** Bars and prices that a trade is part of follow what became of it. */
+function restated({ time }) {
+  history.recheck(time);
+  drawTrades();
+}
+
+function drawTrades() {
   soon(tape.draw);
   soon(list.draw);
   soon(strip.draw);
@@ -227,7 +264,7 @@ function drawClock() {
 }
 
 function drawFoot() {
-  chart.drawFoot(link.down && link.since ? `Not live: values as of ${stamp(link.since)}` : "Times are UTC");
+  foot.stand(link.down && link.since ? `Not live: values as of ${stamp(link.since)}` : "Times are UTC");
 }
 
 function everySecond() {
@@ -301,6 +338,7 @@ function sessionEnded() {
 
 theme.start(chart.restyle);
 chart.start(history.older);
+download.start();
 list.start(pick);
 views.start();
 keys.start(signin.show);

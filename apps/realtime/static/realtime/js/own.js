@@ -62,8 +62,20 @@ export function takeOrder(order) {
   return before;
 }
 
+const fillKey = ({ symbol, tradeId, orderId }) => `${symbol} ${tradeId} ${orderId}`;
+
+/** Takes a fill; what is known to have been withdrawn or corrected since is left. */
 export function takeFill(fill) {
-  keep(own.fills, `${fill.symbol} ${fill.tradeId} ${fill.orderId}`, fill);
+  const key = fillKey(fill);
+  if (!own.fills.get(key)?.mark) keep(own.fills, key, fill);
+  changed();
+}
+
+/** A fill was withdrawn, or has other figures; one that is not known is not shown either. */
+export function changeFill(fill, mark) {
+  const held = own.fills.get(fillKey(fill));
+  if (!held) return;
+  own.fills.set(fillKey(fill), { ...held, ...fill, mark });
   changed();
 }
 

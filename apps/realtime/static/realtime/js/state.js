@@ -2,7 +2,7 @@
 
 import { compare, percentOf, placesOf, subtract } from "./format.js";
 
-/** Markets by symbol; a ticker is the newest that arrived, null until one did. */
+/** Markets by symbol; `told` is the newest ticker that arrived, `ticker` that with the last price since; null until one did. */
 export const markets = new Map();
 
 export const selection = { symbol: null, interval: "15m" };
@@ -51,6 +51,7 @@ export function takeTicker(ticker) {
   const market = known(ticker.symbol);
   if (market.ticker && ticker.asOf < market.ticker.asOf) return null;
   market.before = market.ticker;
+  market.told = ticker;
   market.ticker = moved(ticker, market.trade);
   market.status = ticker.status ?? market.status;
   market.label = ticker.label ?? market.label;
@@ -68,12 +69,35 @@ export function takeTrade(trade) {
   market.ticker = moved(market.ticker, trade);
 }
 
+/** A trade stands no longer; `newest` is the newest one that does, null where none is known. */
+export function withdrawTrade({ symbol, id }, newest) {
+  const market = known(symbol);
+  if (market.trade?.id === id) restate(market, newest);
+}
+
+/** A trade's price is another one. */
+export function correctTrade(trade) {
+  const market = known(trade.symbol);
+  if (market.trade?.id === trade.id) restate(market, trade);
+}
+
+// The ticker as it was told may still hold the former price: its own correction follows.
+function restate(market, trade) {
+  market.trade = trade;
+  if (!market.ticker) return;
+  market.before = market.ticker;
+  market.ticker = trade ? priced(market.told, trade.price) : market.told;
+}
+
 // The newer of both: a ticker does not know the trades that came after it was computed.
 function moved(ticker, trade) {
-  if (!trade || trade.time <= ticker.asOf) return ticker;
-  if (!ticker.open) return { ...ticker, last: trade.price };
-  const change = subtract(trade.price, ticker.open);
-  return { ...ticker, last: trade.price, change, changePercent: percentOf(change, ticker.open) };
+  return !trade || trade.time <= ticker.asOf ? ticker : priced(ticker, trade.price);
+}
+
+function priced(ticker, last) {
+  if (!ticker.open) return { ...ticker, last };
+  const change = subtract(last, ticker.open);
+  return { ...ticker, last, change, changePercent: percentOf(change, ticker.open) };
 }
 
 /** Takes rows of /api/v3/ticker/24hr for markets of which nothing fresher is known. */
@@ -98,7 +122,7 @@ export function takeDayTickers(rows) {
 
 function known(symbol) {
   if (!markets.has(symbol)) {
-    markets.set(symbol, { symbol, ticker: null, before: null, label: "", status: "", closes: [] });
+    markets.set(symbol, { symbol, ticker: null, told: null, before: null, label: "", status: "", closes: [] });
   }
   return markets.get(symbol);
 }

@@ -6,7 +6,7 @@ const classOf = ({ name, right }) => (right ? `right ${name}` : name);
 
 /**
  * `columns`: [{name, title, short (where a row is a card), right, order(left, right), draw(cell, row) → whether it changed, flash}];
- * `key(row)` tells rows apart. Without a chosen column rows stand as they are given.
+ * `key(row)` tells rows apart; `mark(row)` names what sets one apart, where something does. Without a chosen column rows stand as they are given.
  */
 export class Table {
   #rows = new Map();
@@ -14,8 +14,8 @@ export class Table {
   #down = true;
   #last = [];
 
-  constructor({ columns, key, caption }) {
-    Object.assign(this, { columns, key });
+  constructor({ columns, key, caption, mark = () => null }) {
+    Object.assign(this, { columns, key, mark });
     this.body = el("tbody");
     const heads = columns.map((column) => this.#head(column));
     this.node = el("table", { class: "rows" }, el("caption", { class: "hidden" }, caption), el("thead", {}, el("tr", {}, ...heads)), this.body);
@@ -62,6 +62,8 @@ export class Table {
     const key = String(this.key(row));
     const held = this.#rows.get(key);
     const node = held ?? this.#newRow(key);
+    if (this.mark(row)) node.dataset.mark = this.mark(row);
+    else delete node.dataset.mark;
     for (const [at, column] of this.columns.entries()) {
       const cell = node.children[at];
       if (column.draw(cell, row) && held && column.flash) flash(cell);

@@ -3,7 +3,7 @@
 import { arrange, byId, el, flash, text } from "./dom.js";
 import { clock, cut, since, stamp } from "./format.js";
 import { link, now, selected } from "./state.js";
-import { Trades } from "./trades.js";
+import { BUSTED, CORRECTED, Trades } from "./trades.js";
 
 const body = byId("tape-body");
 const scroll = body.closest(".scroll");
@@ -26,11 +26,30 @@ function skeleton() {
   return Array.from({ length: 16 }, () => el("tr", { class: "bone-row" }, cell(), cell(), cell()));
 }
 
-/** Takes the data of trade.executed messages. */
-export function take(list) {
-  known = true;
-  for (const trade of list) trades.add(trade);
+/** A snapshot of the tape follows. */
+export function begin() {
+  trades.begin();
 }
+
+/** Takes the data of a trade.executed message. */
+export function take(trade, kind) {
+  known = true;
+  if (kind === "snapshot") trades.addNext(trade);
+  else trades.add(trade);
+}
+
+/** A trade was withdrawn: it stays, struck through. */
+export function bust(trade) {
+  trades.change(trade, BUSTED);
+}
+
+/** A trade became another one: its new figures stand in its place, marked. */
+export function correct(trade) {
+  trades.change(trade, CORRECTED);
+}
+
+/** The newest trade that stands; null where none is known. */
+export const newest = () => trades.newest;
 
 /** There is nothing to wait for: an empty tape is one. */
 export function settle() {
@@ -69,27 +88,38 @@ function drawRows(market, shown) {
   const before = anchor?.offsetTop;
   arrange(body, wanted);
   if (anchor?.isConnected) scroll.scrollTop += anchor.offsetTop - before;
-  if (live) for (const trade of shown) if (fresh.has(trade.id)) flash(rows.get(trade.id), trade.isBuyerMaker ? -1 : 1);
+  if (live) for (const trade of shown) if (fresh.has(trade.id)) flash(rows.get(trade.id).row, trade.isBuyerMaker ? -1 : 1);
 }
 
 function rowOf(trade, market) {
   const held = rows.get(trade.id);
-  if (held) return held;
-  const side = trade.isBuyerMaker ? "Sold" : "Bought";
-  const arrow = el("span", { class: "arrow", "aria-hidden": "true" }, trade.isBuyerMaker ? "▼" : "▲");
-  const row = el(
-    "tr",
-    { "data-id": trade.id },
-    el("td", { class: trade.isBuyerMaker ? "down" : "up", title: `${side} at ${trade.price}` }, arrow, cut(trade.price, market.pricePlaces ?? 8)),
-    el("td", { title: trade.quantity }, cut(trade.quantity, market.quantityPlaces ?? 8)),
-    el("td", { title: stamp(trade.time) }, clock(trade.time)),
-  );
-  rows.set(trade.id, row);
+  if (held?.trade === trade) return held.row;
+  const row = el("tr", { "data-id": trade.id, "data-mark": trade.mark, title: story(trade) }, ...cells(trade, market));
+  rows.set(trade.id, { trade, row });
   return row;
+}
+
+function cells(trade, market) {
+  const arrow = el("span", { class: "arrow", "aria-hidden": "true" }, trade.isBuyerMaker ? "▼" : "▲");
+  const side = trade.isBuyerMaker ? "Sold" : "Bought";
+  const title = trade.mark ? null : `${side} at ${trade.price}`;
+  return [
+    el("td", { class: trade.isBuyerMaker ? "down" : "up", title }, arrow, el("span", { class: "figure" }, cut(trade.price, market.pricePlaces ?? 8))),
+    el("td", { title: trade.mark ? null : trade.quantity }, el("span", { class: "figure" }, cut(trade.quantity, market.quantityPlaces ?? 8))),
+    el("td", { title: trade.mark ? null : stamp(trade.time) }, trade.mark ?? clock(trade.time)),
+  ];
+}
+
+/** What became of a trade that is not what it was; null for any other. */
+function story(trade) {
+  const when = stamp(trade.time);
+  if (trade.mark === BUSTED) return `The trade of ${when} was withdrawn on ${stamp(trade.bustedAt)}: it never happened.`;
+  if (trade.mark === CORRECTED) return `The trade of ${when} was corrected on ${stamp(trade.correctedAt)}: it was ${trade.previousQuantity} at ${trade.previousPrice}.`;
+  return null;
 }
 
 /** "last 12 s ago", ticking. */
 export function drawAge() {
-  const newest = trades.rows[0];
-  text(byId("tape-age"), newest ? `last ${since(newest.time, now())}` : "");
+  const last = trades.newest;
+  text(byId("tape-age"), last ? `last ${since(last.time, now())}` : "");
 }

@@ -73,3 +73,8 @@ export function drawTime(cell, moment, now) {
   text(cell, today ? clock(moment) : stamp(moment).slice(0, 16), stamp(moment));
   return false;
 }
+
+/** "revised twice": how often a bar that had closed was changed. */
+export function revisions(count) {
+  return `revised ${count === 1 ? "once" : count === 2 ? "twice" : `${count} times`}`;
+}
