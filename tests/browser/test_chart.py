@@ -301,10 +301,10 @@ def test_a_corrected_trade_stands_with_its_new_figures(
     screen.open(stall, "1m")
     screen.expect_last("150.00")
     screen.expect_tape("150.00")
-    identity = {"symbol": stall.symbol, "id": last.seq, "time": now_ms(), "correctedAt": now_ms()}
-    former = {"previousPrice": "150.00", "previousQuantity": "10.000"}
-    new = {"price": "105.00", "quantity": "2.000", "isBuyerMaker": False}
-    push("trade.corrected", f"trades:{stall.symbol}", {**identity, **former, **new})
+    identity = {"symbol": stall.symbol, "id": last.seq, "time": now_ms(), "bustedAt": now_ms()}
+    former = {"price": "150.00", "quantity": "10.000", "isBuyerMaker": False}
+    new = {"newPrice": "105.00", "newQuantity": "2.000", "newQuoteQuantity": "210.00000"}
+    push("trade.busted", f"trades:{stall.symbol}", {**identity, **former, **new})
     screen.expect_last("105.00")
     screen.expect_tape("105.00", "100.00")
     row = screen.page.locator("#tape-body tr[data-mark=corrected]")

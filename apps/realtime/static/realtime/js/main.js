@@ -27,7 +27,7 @@ import * as strip from "./strip.js";
 import * as tape from "./tape.js";
 import * as theme from "./theme.js";
 import * as ticket from "./ticket.js";
-import { BUSTED, CORRECTED } from "./trades.js";
+import { BUSTED, amended } from "./trades.js";
 import * as views from "./views.js";
 
 const { link, selection } = state;
@@ -86,15 +86,13 @@ const TAKERS = {
   "candle.revised": history.take,
   "trade.executed": takeTrade,
   "trade.busted": takeBust,
-  "trade.corrected": takeCorrection,
   "book.updated": takeBook,
 };
 
 const OWN_TAKERS = { "orders@me": takeOrder, "trades@me": takeFill, "balances@me": own.takeBalance };
-const MARKS = { "trade.busted": BUSTED, "trade.corrected": CORRECTED };
 
 function takeFill(fill, { type }) {
-  if (MARKS[type]) own.changeFill(fill, MARKS[type]);
+  if (type === "trade.busted") own.changeFill(...amended(fill));
   else own.takeFill(fill);
 }
 
@@ -130,23 +128,14 @@ function takeTrade(data, { kind }) {
   drawTrades();
 }
 
+/** A trade was taken back or corrected: bars and prices that it is part of follow. */
 function takeBust(data) {
   if (data.symbol !== selection.symbol) return;
-  tape.bust(data);
-  state.withdrawTrade(data, tape.newest());
-  restated(data);
-}
-
-function takeCorrection(data) {
-  if (data.symbol !== selection.symbol) return;
-  tape.correct(data);
-  state.correctTrade(data);
-  restated(data);
-}
-
-/** Bars and prices that a trade is part of follow what became of it. */
-function restated({ time }) {
-  history.recheck(time);
+  const [trade, mark] = amended(data);
+  tape.change(trade, mark);
+  if (mark === BUSTED) state.withdrawTrade(trade, tape.newest());
+  else state.correctTrade(trade);
+  history.recheck(trade.time);
   drawTrades();
 }
 

@@ -38,14 +38,9 @@ export function take(trade, kind) {
   else trades.add(trade);
 }
 
-/** A trade was withdrawn: it stays, struck through. */
-export function bust(trade) {
-  trades.change(trade, BUSTED);
-}
-
-/** A trade became another one: its new figures stand in its place, marked. */
-export function correct(trade) {
-  trades.change(trade, CORRECTED);
+/** A trade was withdrawn and stays, struck through; or its new figures stand in its place, marked. */
+export function change(trade, mark) {
+  trades.change(trade, mark);
 }
 
 /** The newest trade that stands; null where none is known. */

@@ -4,6 +4,14 @@
 export const BUSTED = "busted";
 export const CORRECTED = "corrected";
 
+/** A trade.busted message as what the trade is marked with, and as it stands, or stood, now. */
+export function amended(trade) {
+  if (!trade.newPrice) return [trade, BUSTED];
+  const { price: previousPrice, quantity: previousQuantity, bustedAt: correctedAt } = trade;
+  const { newPrice: price, newQuantity: quantity = trade.quantity, newQuoteQuantity: quoteQuantity, newFee: fee } = trade;
+  return [{ ...trade, price, quantity, quoteQuantity, fee, previousPrice, previousQuantity, correctedAt }, CORRECTED];
+}
+
 const SHOWN = 100;
 const KEPT = 400;
 
