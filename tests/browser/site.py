@@ -13,7 +13,8 @@ from typing import TypeVar
 from django.contrib.auth.models import User
 from django.db import connections
 
-from apps.exchange import ledger, orders, tickers, trades
+from apps.exchange import amending, ledger, orders, tickers, trades
+from apps.exchange.amending import Request
 from apps.exchange.models import Asset, Market, Order, OrderType, Side, TradeSource
 from apps.exchange.orders import NewOrder
 from apps.exchange.tests import factory
@@ -103,8 +104,13 @@ class Stall:
             for price in prices
         ]
         return self.site.database(
-            lambda: trades.record(self.market, news, source=TradeSource.MATCHED)
+            lambda: trades.record(self.market, news, source=TradeSource.REPLAYED)
         )
+
+    def bust(self, seq: int) -> None:
+        """An operator takes a trade back."""
+        why = Request(reason="entered twice", by="ops")
+        self.site.database(lambda: amending.bust(self.market, seq, why))
 
     def traded(self, *moments: datetime) -> None:
         """Records past trades at these moments, oldest first, at prices that go up and down."""
@@ -112,7 +118,9 @@ class Stall:
             factory.trade(seq, moment, f"{100 + seq % 7}.{seq % 100:02d}", "0.125")
             for seq, moment in enumerate(moments, start=1)
         ]
-        self.site.database(lambda: factory.traded_all(self.market, executed))
+        self.site.database(
+            lambda: factory.traded_all(self.market, executed, source=TradeSource.REPLAYED)
+        )
 
     def place(self, owner: int, side: str, price: str, quantity: str) -> Order:
         """Another trader's limit order."""

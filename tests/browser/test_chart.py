@@ -293,6 +293,26 @@ def test_a_withdrawn_trade_is_struck_out_and_no_longer_the_price(
     expect(struck).to_have_attribute("title", re.compile("was withdrawn on"))
 
 
+def test_a_bust_by_an_operator_shows_in_bars_and_ticker_without_a_reload(
+    screen: Screen, stall: Stall
+) -> None:
+    start = datetime.now(UTC) - timedelta(minutes=20)
+    stall.traded(start, start + timedelta(minutes=9))
+    stall.update_tickers()
+    show(screen, stall)
+    screen.expect_last("102.02")
+    screen.expect_close("102.02")
+    screen.page.evaluate("document.body.dataset.since = 'the beginning'")
+    stall.bust(2)
+    screen.expect_last("101.01")
+    screen.expect_close("101.01")
+    expect(screen.page.locator("#strip-trades")).to_have_text("1")
+    screen.page.evaluate(HOVER_REVISED)
+    expect(screen.page.locator("#revision")).to_have_text("revised twice")  # it came late, too
+    expect(screen.page.locator("#tape-body tr[data-mark=busted]")).to_have_count(1)
+    assert screen.page.evaluate("document.body.dataset.since") == "the beginning"
+
+
 def test_a_corrected_trade_stands_with_its_new_figures(
     screen: Screen, stall: Stall, push: Push
 ) -> None:

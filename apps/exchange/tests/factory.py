@@ -63,11 +63,13 @@ def traded(where: Market, *executed: Executed) -> list[Executed]:
     return traded_all(where, executed)
 
 
-def traded_all(where: Market, executed: Iterable[Executed]) -> list[Executed]:
+def traded_all(
+    where: Market, executed: Iterable[Executed], *, source: TradeSource = TradeSource.MATCHED
+) -> list[Executed]:
     rows = list(executed)
     with transaction.atomic():
         trades.hold_market(where)
-        trades.insert(where, rows, source=TradeSource.MATCHED)
+        trades.insert(where, rows, source=source)
         candles.merge_minutes(where, bars.of_ticks(row.tick() for row in rows))
     return rows
 
