@@ -54,10 +54,21 @@ def _marks() -> str:
 # `OFFSET 0` keeps each range a look-up in the index that ends in the time: without it the planner
 # at times reads all bars of a market. First and last trade mostly are among the edges' already.
 #
-# `clock` is read after the statement's snapshot was taken, so every trade it sees is older.
+# `clock` is read after the statement's snapshot was taken, so every trade it sees is older. Where
+# the clock was set back, neither is true any more, and the window stands still at the newest of
+# what it showed and what was traded, as trades do, until the clock has come there again.
 # A ticker's version rises only if a public field changed; else only its times move.
+NEWEST = """
+SELECT max(x.executed_at) FROM exchange_market m CROSS JOIN LATERAL (
+  SELECT executed_at FROM exchange_trade WHERE market_id = m.id ORDER BY executed_at DESC LIMIT 1) x
+"""
 UPDATE = f"""
-WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+WITH clock AS MATERIALIZED (
+  SELECT CASE WHEN read.now >= shown.as_of THEN read.now
+    ELSE greatest(read.now, shown.as_of, ({NEWEST})) END AS now
+  FROM (SELECT clock_timestamp() AS now) read
+  CROSS JOIN (SELECT max(as_of) AS as_of FROM exchange_ticker) shown
+),
 marks AS MATERIALIZED (SELECT {_marks()} FROM exchange_candlewatermark),
 target AS MATERIALIZED (
   SELECT m.id, w.edge, w.stop, w.is_still, clock.now, a.*, b.*

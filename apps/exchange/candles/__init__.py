@@ -2,7 +2,7 @@
 
 from apps.exchange.candles.closing import close, close_overdue, close_until
 from apps.exchange.candles.folding import BUCKET, FOLDED, REPLACE
-from apps.exchange.candles.reading import between, close_before, in_progress, span
+from apps.exchange.candles.reading import between, close_before, in_progress, present, span
 from apps.exchange.candles.rows import COLUMNS, FIELDS, described, fact, watermarks
 from apps.exchange.candles.writing import merge_minutes, refold_minutes
 
@@ -21,6 +21,7 @@ __all__ = [
     "fact",
     "in_progress",
     "merge_minutes",
+    "present",
     "refold_minutes",
     "span",
     "watermarks",

@@ -11,6 +11,7 @@ from apps.exchange import bars
 from apps.exchange.bars import Bar
 from apps.exchange.candles.rows import READ, bar_of, watermarks
 from apps.exchange.models import Market
+from moonx.core import clock
 from moonx.core.intervals import Interval
 
 
@@ -48,6 +49,11 @@ def _read_ranges(
             ],
         )
         return [bar_of(row) for row in cursor.fetchall()]
+
+
+def present(closed: Mapping[Interval, datetime]) -> datetime:
+    """The database's present, never before what is closed: a clock set back opens no bar again."""
+    return max(clock.db_now(), closed[Interval.M1])
 
 
 def in_progress(

@@ -87,10 +87,14 @@ class Candle(models.Model):
 
 
 class CandleWatermark(models.Model):
-    """Up to when the bars of an interval are closed: announced, and stored above 1m."""
+    """Up to when the bars of an interval are closed: announced, and stored above 1m.
+
+    `closed_at` says when they last were; null where nothing was closed yet.
+    """
 
     interval = models.TextField(primary_key=True)
     closed_until = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.interval} closed until {self.closed_until}"
