@@ -46,7 +46,8 @@ class Trade(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["market", "executed_at", "seq"], name="trade_by_time")
+            models.Index(fields=["market", "executed_at", "seq"], name="trade_by_time"),
+            models.Index(fields=["executed_at"], name="trade_by_moment"),  # all markets at once
         ]
 
     def __str__(self) -> str:
