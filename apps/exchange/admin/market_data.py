@@ -57,8 +57,8 @@ class TickerAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
         """Each row with the moment at which it was read."""
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(read_at=Now())
+        rows: QuerySet[Ticker] = super().get_queryset(request).annotate(read_at=Now())
+        return rows
 
     @column(description="overdue")
     def overdue(self, ticker: Ticker) -> str:
@@ -81,8 +81,8 @@ class CandleWatermarkAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CandleWatermark]:
         """Each row with the moment at which it was read."""
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(read_at=Now())
+        rows: QuerySet[CandleWatermark] = super().get_queryset(request).annotate(read_at=Now())
+        return rows
 
     @column(description="late by")
     def late(self, mark: CandleWatermark) -> str:
