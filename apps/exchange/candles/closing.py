@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from apps.exchange.candles.folding import fold_all
-from apps.exchange.candles.rows import fact, select, watermarks
+from apps.exchange.candles.rows import select, watermarks
+from apps.exchange.candles.telling import tell_closed
 from apps.exchange.models import Market
 from moonx.core import clock, locks, logs, metrics, outbox
-from moonx.core.events import CandleClosed
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
 
@@ -140,14 +140,17 @@ def _affordable(level: Interval, *, start: datetime, until: datetime) -> datetim
 
 
 def _announce_closed(interval: Interval, *, start: datetime, end: datetime) -> int:
+    count = tell_closed(interval, start=start, end=end)
+    if logs.is_debug():
+        _log_closed(interval, start=start, end=end)
+    return count
+
+
+def _log_closed(interval: Interval, *, start: datetime, end: datetime) -> None:
     found = select(
         "c.interval = %s AND c.open_time >= %s AND c.open_time < %s", [interval.value, start, end]
     )
     markets = Market.objects.in_bulk({market_id for market_id, _ in found})
-    outbox.emit_all(
-        fact(CandleClosed, markets[market_id], interval, bar) for market_id, bar in found
-    )
-    for market_id, bar in found if logs.is_debug() else ():
+    for market_id, bar in found:
         market = markets[market_id].symbol
         log.debug("closed a candle", market=market, interval=interval, open_time=bar.open_time)
-    return len(found)
