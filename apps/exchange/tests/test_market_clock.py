@@ -231,7 +231,8 @@ def test_a_bar_is_announced_after_all_bars_that_it_is_made_of() -> None:
     since = Interval.D1.floor(clock.db_now()) - timedelta(days=2)
     open_since(since)
     each_minute(market(), start=since + 5 * HOUR, end=since + 9 * HOUR)
-    run_all()
+    candles.close(Interval.D1)
+    assert_bars_are_their_trades()
     place = {one[1:]: n for n, one in enumerate(told())}
     assert {Interval(interval) for interval, _ in place} >= {Interval.M1, Interval.H4, Interval.D1}
     for (name, start_ms), n in place.items():
@@ -276,7 +277,7 @@ def relay() -> Iterator[list[int]]:
     end = threading.Event()
 
     def take() -> None:
-        while not end.wait(0.05):
+        while not end.wait(0.3):
             found.append(OutboxEvent.objects.all().delete()[0])
         connection.close()
 
