@@ -10,7 +10,8 @@ from apps.exchange.bars import Bar
 from apps.exchange.klines import Wish
 from apps.exchange.models import Market
 from benchmarks import market_day
-from benchmarks.harness import Bench, Figure, elapsed_ms, percentile
+from benchmarks.harness import Bench, Figure, elapsed_ms, load, percentile
+from benchmarks.market_day import Size
 from moonx.core.intervals import Interval
 
 FULL_N = 10_000_000
@@ -39,8 +40,20 @@ ORDER BY executed_at DESC, seq DESC LIMIT 1
 
 
 def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000, reads: int = READS) -> None:
-    """Reads the newest 500 bars of each interval of the busiest market, by both ways."""
-    day = market_day.lay_out(bench, trades=n, markets=markets, ahead=timedelta(0))
+    """Reads the newest 500 bars of each interval of the busiest market, by both ways.
+
+    Then again with a tenth of the trades, and with fewer markets.
+    """
+    whole = Size(markets=markets, trades=n)
+    measure(bench, whole, reads=reads, goal=100)
+    for share in (1, 0.1, 0.01):
+        market_day.clear()
+        measure(bench, whole.times(markets=share, trades=0.1), reads=reads, goal=None)
+
+
+def measure(bench: Bench, size: Size, *, reads: int, goal: float | None) -> None:
+    """One size's figure, and that every bar is right."""
+    day = market_day.lay_out(bench, trades=size.trades, markets=size.markets, ahead=timedelta(0))
     market = Market.objects.order_by("id")[0]
     ratios: dict[Interval, list[float]] = {interval: [] for interval in Interval}
     ours_ms: list[float] = []
@@ -61,17 +74,17 @@ def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000, reads: int = READ
     ratio = by_interval[worst]
     bench.add(
         Figure(
-            name="candle-reads.any",
+            name=f"candle-reads.any{'' if goal else f'.{size.label}'}",
             ratio=round(ratio, 2),
-            goal=100,
+            goal=goal,
             rounds=bench.rounds,
             peer="the same bars folded from the trades by one statement",
-            ok=ratio >= 100,
+            ok=goal is None or ratio >= goal,
             ours_ms=round(percentile(ours_ms, 0.5), 3),
             peer_ms=round(percentile(peer_ms, 0.5), 3),
             note=f"the interval with the lowest ratio, {worst}, counts; newest {LIMIT} bars of the "
-            f"busiest of {markets:,} markets, {day.trades:,} trades; {reads} reads of each a round",
-            more={"p99Ms": round(percentile(ours_ms, 0.99), 3)},
+            f"busiest market; {day}; {reads} reads of each a round; load {load()}",
+            more={"p99Ms": round(percentile(ours_ms, 0.99), 3), **day.more},
         )
     )
     check(bench, market)

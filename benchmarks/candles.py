@@ -10,11 +10,13 @@ from apps.exchange import candles
 from apps.exchange.bars import Bar
 from apps.exchange.models import Candle, CandleWatermark, Market, Trade
 from benchmarks import market_day
-from benchmarks.harness import Bench, Figure, elapsed_ms, reaches
+from benchmarks.harness import Bench, Figure, Rounds, elapsed_ms, load, reaches
+from benchmarks.market_day import Day, Size
 from benchmarks.world import as_owner
 from moonx.core import outbox
 from moonx.core.events import CandleClosed
 from moonx.core.intervals import Interval
+from moonx.core.models import OutboxEvent
 
 FULL_N = 1_000_000
 SPAN = timedelta(minutes=156)  # as dense as ten million trades in 26 hours
@@ -47,17 +49,37 @@ ON CONFLICT DO NOTHING
 
 
 def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000) -> None:
-    """Measures a minute's bars, its announcement, and a tick of every interval."""
-    market_day.lay_out(bench, trades=n, markets=markets, span=SPAN)
-    now = market_day.mark_closed()
-    start = Interval.M1.floor(now) - timedelta(minutes=1)
-    a_minute(bench, start, markets=markets)
-    announcing(bench, markets=markets)
+    """Measures a minute's bars, its announcement, and a tick of every interval.
+
+    The minute's bars and the announcement again with ten times the trades, and fewer markets.
+    """
+    whole = Size(markets=markets, trades=n)
+    day, now = lay_out(bench, whole, span=SPAN)
+    a_minute(bench, day, now, goal=200)
+    announcing(bench, day)
     all_nine(bench, now)
+    for size, span in (
+        (whole.times(trades=10), 10 * SPAN),
+        (whole.times(markets=0.1), SPAN),
+        (whole.times(markets=0.01), SPAN),
+    ):
+        market_day.clear()
+        day, now = lay_out(bench, size, span=span)
+        a_minute(bench, day, now, goal=None, ending=f".{size.label}")
+        announcing(bench, day, ending=f".{size.label}")
 
 
-def a_minute(bench: Bench, start: datetime, *, markets: int) -> None:
+def lay_out(bench: Bench, size: Size, *, span: timedelta) -> tuple[Day, datetime]:
+    """What was laid out, and the present up to which its bars are closed."""
+    day = market_day.lay_out(bench, trades=size.trades, markets=size.markets, span=span)
+    return day, market_day.mark_closed()
+
+
+def a_minute(
+    bench: Bench, day: Day, now: datetime, *, goal: float | None, ending: str = ""
+) -> None:
     """The bars of one minute from its trades: one statement against a loop."""
+    start = Interval.M1.floor(now) - timedelta(minutes=1)
     contenders = {"ours": lambda: fold_minute(start), "loop": lambda: orm_minute(start)}
     rows: dict[str, list[Row]] = {}
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -67,22 +89,18 @@ def a_minute(bench: Bench, start: datetime, *, markets: int) -> None:
             times[name].append(elapsed_ms(work))
             rows[name] = stored(start)
         bench.say(f"round {number + 1}: {times['ours'][-1]:.1f} ms, {times['loop'][-1]:,.1f} ms")
-    ratio = middle([b / a for a, b in zip(times["ours"], times["loop"], strict=True)])
-    bench.add(
-        Figure(
-            name="candles.minute",
-            ratio=round(ratio, 2),
-            goal=200,
-            rounds=bench.rounds,
-            peer="per-market ORM loop: aggregate, first and last trade, update_or_create; "
-            "7 statements a market",
-            ok=ratio >= 200,
-            ours_ms=round(middle(times["ours"]), 3),
-            peer_ms=round(middle(times["loop"]), 3),
-            note=f"the 1m bars of {len(rows['ours']):,} of {markets:,} markets from the minute's "
-            "trades; ours is 1 statement, committed, for what the product otherwise does trade by "
-            "trade",
-        )
+    bench.compare(
+        f"candles.minute{ending}",
+        Rounds(times),
+        ours="ours",
+        peer="loop",
+        goal=goal,
+        described="per-market ORM loop: aggregate, first and last trade, update_or_create; "
+        "7 statements a market",
+        note=f"the 1m bars of {len(rows['ours']):,} markets from the minute's trades; {day}; ours "
+        "is 1 statement, committed, for what the product otherwise does trade by trade; "
+        f"load {load()}",
+        more=day.more,
     )
     bench.check(bool(rows["ours"]) and rows["ours"] == rows["loop"], "both made the same bars")
 
@@ -142,38 +160,49 @@ def stored(start: datetime) -> list[Row]:
     return list(found.values_list(*names))
 
 
-def announcing(bench: Bench, *, markets: int) -> None:
+def announcing(bench: Bench, day: Day, *, ending: str = "") -> None:
     """Closing the minute as beat does: the event of every market's bar, watermark, one commit."""
 
-    def loop() -> None:
-        start = Interval.M1.floor(market_day.mark_closed()) - timedelta(minutes=1)
-        for market in Market.objects.select_related("base", "quote"):
-            with transaction.atomic():
-                for bar in candles.between(
-                    market, Interval.M1, start=start, end=start + timedelta(minutes=1)
-                ):
-                    outbox.emit(_closed(market, bar))
-
     times: dict[str, list[float]] = {"ours": [], "loop": []}
+    facts: dict[str, list[Row]] = {}
     for number in range(bench.rounds):
         rewind(Interval.M1)
         times["ours"].append(elapsed_ms(lambda: candles.close(Interval.M1)))
-        times["loop"].append(elapsed_ms(loop))
+        facts["ours"], end = written(), candles.watermarks()[Interval.M1]
+        rewind(Interval.M1)
+        times["loop"].append(elapsed_ms(_announcing_until(end)))
+        facts["loop"] = written()
         bench.say(f"round {number + 1}: {times['ours'][-1]:.1f} ms, {times['loop'][-1]:,.1f} ms")
-    ratio = middle([b / a for a, b in zip(times["ours"], times["loop"], strict=True)])
-    bench.add(
-        Figure(
-            name="candles.close",
-            ratio=round(ratio, 2),
-            goal=None,
-            rounds=bench.rounds,
-            peer="per-market loop: read the bar, emit its event, commit",
-            ok=True,
-            ours_ms=round(middle(times["ours"]), 3),
-            peer_ms=round(middle(times["loop"]), 3),
-            note=f"beat's close of a minute of {markets:,} markets, candle.closed events written",
-        )
+    bench.compare(
+        f"candles.close{ending}",
+        Rounds(times),
+        ours="ours",
+        peer="loop",
+        goal=None,
+        described="per-market loop: read the bar, emit its event, commit",
+        note=f"beat's close of a minute, {len(facts['ours']):,} candle.closed events written; "
+        f"{day}; load {load()}",
+        more=day.more,
     )
+    bench.check(bool(facts["ours"]) and facts["ours"] == facts["loop"], "both told the same bars")
+
+
+def _announcing_until(end: datetime) -> Callable[[], None]:
+    """The minute that ends then, announced market by market."""
+    start = end - timedelta(minutes=1)
+
+    def loop() -> None:
+        for market in Market.objects.select_related("base", "quote"):
+            with transaction.atomic():
+                for bar in candles.between(market, Interval.M1, start=start, end=end):
+                    outbox.emit(_closed(market, bar))
+
+    return loop
+
+
+def written() -> list[Row]:
+    """The facts that wait, as they will be told."""
+    return list(OutboxEvent.objects.order_by("key").values_list("name", "key", "payload"))
 
 
 def _closed(market: Market, bar: Bar) -> CandleClosed:

@@ -121,6 +121,7 @@ class Bench:
         goal: float | None,
         scale: float = 1.0,
         note: str = "",
+        more: Mapping[str, float | int | str] | None = None,
     ) -> Figure:
         """Adds the figure of a contender against its peer, whose time is multiplied by `scale`."""
         ratio = rounds.ratio(peer, ours, scale=scale)
@@ -135,6 +136,7 @@ class Bench:
                 ours_ms=round(rounds.median_ms(ours), 3),
                 peer_ms=round(rounds.median_ms(peer) * scale, 3),
                 note=note,
+                more=more or {},
             )
         )
 

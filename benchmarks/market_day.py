@@ -20,6 +20,7 @@ HOT_SHARE = 0.18  # of all trades are the first market's
 # The last markets are special: a recorded one, a halted one, one whose trades are all older than
 # the window, and one that never traded.
 SPECIAL = 4
+LEAST = 10  # markets, so that some are not special
 
 MARKETS = """
 INSERT INTO exchange_asset (symbol, name, decimals) SELECT 'B' || i, 'Base ' || i, 18
@@ -90,6 +91,25 @@ WHERE exchange_candlewatermark.interval = u.interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much to lay out."""
+
+    markets: int
+    trades: int
+
+    @property
+    def label(self) -> str:
+        """As it ends the names of figures that show how things grow."""
+        return f"{self.markets}_markets_{self.trades}_trades"
+
+    def times(self, *, markets: float = 1, trades: float = 1) -> "Size":
+        """A larger or smaller one; there is always room for the special markets."""
+        return Size(
+            markets=max(LEAST, round(self.markets * markets)), trades=round(self.trades * trades)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
     """What was laid out."""
 
@@ -97,6 +117,14 @@ class Day:
     trades: int
     start: datetime
     end: datetime
+
+    @property
+    def more(self) -> dict[str, float | int | str]:
+        """Its size, as figures carry it."""
+        return {"markets": self.markets, "trades": self.trades}
+
+    def __str__(self) -> str:
+        return f"{self.markets:,} markets, {self.trades:,} trades"
 
 
 def lay_out(
@@ -128,6 +156,17 @@ def lay_out(
     mark_closed()
     bench.say(f"laid out: {counted[0]:,} trades of {markets:,} markets")
     return Day(markets=markets, trades=int(str(counted[0])), start=start, end=end)
+
+
+def clear() -> None:
+    """Removes what was laid out, so that something else can be."""
+    with as_owner() as owner:
+        owner.execute(
+            "TRUNCATE exchange_trade, exchange_candle, exchange_ticker, core_outbox "
+            "RESTART IDENTITY"
+        )
+        owner.execute("DELETE FROM exchange_market")
+        owner.execute("DELETE FROM exchange_asset")
 
 
 def _make_trades(bench: Bench, start: datetime, trades: int) -> None:

@@ -12,7 +12,8 @@ from django.db.models import Count, F, Max, Min, Sum
 from apps.exchange import tickers
 from apps.exchange.models import Market, Ticker, Trade
 from benchmarks import market_day
-from benchmarks.harness import Bench
+from benchmarks.harness import Bench, Rounds, load
+from benchmarks.market_day import Day, Size
 
 FULL_N = 10_000_000
 WHOLE, SAMPLED = 25, 40  # the ORM loop is timed on the busiest ones, and on so many of the others
@@ -76,45 +77,68 @@ WHERE k.close_time - k.open_time <> interval '24 hours'
 
 
 def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000) -> None:
-    """Measures one refresh of all tickers, rows written and committed, against both peers."""
-    day = market_day.lay_out(bench, trades=n, markets=markets)
+    """Measures one refresh of all tickers, rows written and committed, against both peers.
+
+    Then again with a tenth of the trades, and with fewer markets.
+    """
+    whole = Size(markets=markets, trades=n)
+    measure(bench, whole, goals=(400, 30))
+    explain()
+    for share in (1, 0.1, 0.01):
+        market_day.clear()
+        measure(bench, whole.times(markets=share, trades=0.1), goals=None)
+
+
+def measure(bench: Bench, size: Size, *, goals: tuple[float, float] | None) -> None:
+    """One size's figures, and that every field is right."""
+    day = market_day.lay_out(bench, trades=size.trades, markets=size.markets)
     busy, rest, weight = sampled()
-    contenders = {
-        "ours": refresh,
-        "busy": lambda: orm_loop(busy),
-        "rest": lambda: orm_loop(rest),
-        "group_by": lambda: group_by(*window()),
-    }
     refresh()
     bench.say(f"the ORM loop: the {len(busy)} busiest, and {len(rest)} others × {weight:.1f}")
-    rounds = bench.interleave(contenders, before=market_day.mark_closed)
+    rounds = bench.interleave(
+        {
+            "ours": refresh,
+            "busy": lambda: orm_loop(busy),
+            "rest": lambda: orm_loop(rest),
+            "group_by": lambda: group_by(*window()),
+        },
+        before=market_day.mark_closed,
+    )
     loop_ms = [
         busy_ms + weight * rest_ms
         for busy_ms, rest_ms in zip(rounds.times_ms["busy"], rounds.times_ms["rest"], strict=True)
     ]
-    timed = type(rounds)({**rounds.times_ms, "loop": loop_ms})
-    size = f"{markets:,} markets, {day.trades:,} trades"
+    ending = "" if goals else f".{size.label}"
+    tell(bench, Rounds({**rounds.times_ms, "loop": loop_ms}), day, goals=goals, ending=ending)
+    check(bench, sample=[*busy, *rest])
+
+
+def tell(
+    bench: Bench, rounds: Rounds, day: Day, *, goals: tuple[float, float] | None, ending: str
+) -> None:
+    """Adds both figures."""
+    loop_goal, group_goal = goals or (None, None)
     bench.compare(
-        "tickers.orm_loop",
-        timed,
+        f"tickers.orm_loop{ending}",
+        rounds,
         ours="ours",
         peer="loop",
-        goal=400,
+        goal=loop_goal,
         described="per-market ORM loop, 3 statements a market and one upsert of all rows, timed "
-        f"on the {len(busy)} busiest and {len(rest)} sampled markets, these scaled × {weight:.1f}",
-        note=f"{size}; ours is 1 statement for all, rows written and committed",
+        f"on the {WHOLE} busiest and up to {SAMPLED} sampled markets, these scaled to all",
+        note=f"{day}; ours is 1 statement for all, rows written and committed; load {load()}",
+        more=day.more,
     )
     bench.compare(
-        "tickers.group_by",
-        timed,
+        f"tickers.group_by{ending}",
+        rounds,
         ours="ours",
         peer="group_by",
-        goal=30,
+        goal=group_goal,
         described="best single GROUP BY over the trades, 1 statement for all, parallel, read only",
-        note=size,
+        note=f"{day}; load {load()}",
+        more=day.more,
     )
-    check(bench, sample=[*busy, *rest])
-    explain()
 
 
 def refresh() -> None:

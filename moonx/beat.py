@@ -1,8 +1,10 @@
 """Beat, from the database: installs the table at its start and shows that it still ticks."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from moonx import schedule
@@ -10,6 +12,8 @@ from moonx.core import heartbeat, logs
 from moonx.core.heartbeat import Pulse
 
 log = logs.get("moonx.beat")
+
+TOLERANCE = timedelta(seconds=2)  # of clocks that are corrected while they run
 
 
 class Scheduler(DatabaseScheduler):
@@ -29,4 +33,14 @@ class Scheduler(DatabaseScheduler):
         """Sends what is due; returns the seconds until the next tick."""
         if self._pulse is not None:
             self._pulse.alive()
+        self._follow_clock(now=datetime.now(UTC))
         return super().tick(*args, **kwargs)
+
+    def _follow_clock(self, *, now: datetime) -> None:
+        """Counts anew where the clock was set back: nothing would be due until it has caught up."""
+        if all(entry.last_run_at <= now + TOLERANCE for entry in self.schedule.values()):
+            return
+        log.warning("the clock was set back, beat counts from now", now=now.isoformat())
+        self.sync()
+        PeriodicTask.objects.filter(last_run_at__gt=now).update(last_run_at=now)
+        self._initial_read, self._heap = True, None

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import psycopg
@@ -230,6 +230,24 @@ def _market_data() -> Iterator[Finding]:
         )
     if not unclosed:
         yield ok("candles", "Every interval is closed up to now.")
+    yield from _set_back(now=now)
+
+
+def _set_back(*, now: datetime) -> Iterator[Finding]:
+    """Market data that is further than the clock: it stands still until the clock is there."""
+    ahead = [
+        found
+        for found in freshness.of_market_data(now=now)
+        if found.state is freshness.State.SET_BACK
+    ]
+    if ahead:
+        furthest = max(ahead, key=lambda found: found.due)
+        yield fail(
+            "database clock",
+            f"It was set back: {furthest.what} is done up to {furthest.due:%Y-%m-%d %H:%M:%S} UTC, "
+            f"and it is {now:%Y-%m-%d %H:%M:%S} now.",
+            "Set the database server's clock right; nothing closes twice, and all goes on there.",
+        )
 
 
 def _ledger() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 
-from apps.exchange import watch
+from apps.exchange import trades, watch
 from apps.exchange.models import Market, MarketStatus, Ticker
 from moonx.core import clock, locks, logs
 from moonx.core.locks import Lock
@@ -31,15 +31,21 @@ def save(market: Market, *, now: datetime, edited: Collection[str] | None = None
 
     The moment at which it stopped trading is kept, because its ticker stands still from then on.
     """
-    if market.status not in STOPPED:
-        market.halted_at, market.halt_reason = None, ""
-    elif market.halted_at is None:
-        market.halted_at = now
     with transaction.atomic():
         if market.pk:
             locks.hold(Lock.MARKET, market.pk)
+        if market.status not in STOPPED:
+            market.halted_at, market.halt_reason = None, ""
+        elif market.halted_at is None:
+            market.halted_at = _stop(market, now=now)
         market.save(update_fields=_written(edited) if market.pk else None)
         _show(market)
+
+
+def _stop(market: Market, *, now: datetime) -> datetime:
+    """Where its ticker's window ends: now, and no trade lies beyond, whatever the clock did."""
+    last = trades.tail_of(market).executed_at if market.pk else None
+    return max(now, last) if last else now
 
 
 def _written(edited: Collection[str] | None) -> list[str] | None:
@@ -57,7 +63,7 @@ def halt(market: Market, *, reason: str, by: str) -> Market:
         if found.status not in OPEN:
             raise MarketUnchanged(f"{found.symbol} does not trade: it is in {found.status}.")
         found.status = MarketStatus.HALT
-        found.halted_at, found.halt_reason = clock.db_now(), reason
+        found.halted_at, found.halt_reason = _stop(found, now=clock.db_now()), reason
         _store(found)
     log.warning("market halted", market=found.symbol, reason=reason, by=by)
     return found

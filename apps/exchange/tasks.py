@@ -1,10 +1,10 @@
 """The exchange's periodic tasks: a name, limits, one call."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from apps.exchange import audits, book, candles, matching, orders, tickers, watch
+from apps.exchange import audits, book, candles, freshness, matching, orders, tickers, watch
 from apps.exchange.ledger import reconcile
 from apps.exchange.ledger.reconcile import Report
 from apps.exchange.models import Market
@@ -24,13 +24,15 @@ OVERDUE = timedelta(minutes=1)  # an interval's own run had that long to close i
 def update_tickers() -> Outcome:
     """Every 5 s: the 24h ticker of every market; what subscribers lack is pushed after commit."""
     audits.look_at_foreign()
+    due = freshness.tickers_due()
     count = tickers.update()
-    transaction.on_commit(_push)
+    transaction.on_commit(lambda: _push(due))
     return Outcome("Updated {updated} tickers in {ms} ms", {"updated": count})
 
 
-def _push() -> None:
+def _push(due: datetime | None) -> None:
     now = clock.db_now()
+    freshness.count_tickers(due=due, done=now)
     tickers.push(now=now)
     watch.push_missed_bars(now=now)
 

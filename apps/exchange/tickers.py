@@ -2,103 +2,96 @@
 
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.exchange import watch
+from apps.exchange.candles import spans
 from apps.exchange.models import Ticker
-from moonx.core import clock, locks
+from moonx.core import clock, locks, prepared
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
 
 RUN = locks.key_of("exchange.update_tickers")
 
 # Bars of these make up a window, the largest possible: each level's buckets nest in the next one's.
-LEVELS = (Interval.M1, Interval.M5, Interval.M30, Interval.H4)
-
-
-def _starts() -> str:
-    """a<n>: where the first bucket of each level inside the window starts."""
-    return ", ".join(
-        f"date_bin('{level.length}', w.edge, 'epoch') + interval '{level.length}' AS a{n}"
-        for n, level in enumerate(LEVELS)
-    )
-
-
-def _ends() -> str:
-    """b<n>: up to where bars of each level are whole and stored: 1m bars always, others if closed.
-
-    Children close first, so b<n> lies at or below b<n-1>.
-    """
-    whole = [f"date_bin('{level.length}', w.stop, 'epoch')" for level in LEVELS]
-    stored = [f"greatest(a.a{n}, least({end}, marks.w{n}))" for n, end in enumerate(whole)]
-    return ", ".join(f"{end} AS b{n}" for n, end in enumerate([whole[0], *stored[1:]]))
-
-
-def _ranges() -> str:
-    """Which bars of which level, as rows (level, start, stop): up the levels, then down again."""
-    top = len(LEVELS) - 1
-    up = [f"('{LEVELS[n]}', t.a{n}, least(t.a{n + 1}, t.b{n}))" for n in range(top)]
-    down = [f"('{LEVELS[n]}', t.b{n + 1}, t.b{n})" for n in range(top)]
-    return ", ".join([*up, f"('{LEVELS[top]}', t.a{top}, t.b{top})", *down])
-
-
-def _marks() -> str:
-    """w<n>: the watermark of each level."""
-    return ", ".join(
-        f"max(closed_until) FILTER (WHERE interval = '{level}') AS w{n}"
-        for n, level in enumerate(LEVELS)
-    )
+LEVELS = (Interval.M1, Interval.M5, Interval.M15, Interval.M30, Interval.H1, Interval.H4)
 
 
 # The window (close − 24 h, close] of each market is made of the trades of the two minutes that it
-# cuts, and of bars between them. Markets that trade share one window: their bars are read by time,
-# all markets at once. A market that does not trade keeps the window that ended with its record or
-# its halt, and its bars are read one by one.
+# cuts, and of bars between them. Markets that trade share one window: its trades and bars are read
+# by time, all markets at once. A market that does not trade keeps the window that ended with its
+# record or its halt, and is read by itself.
 #
 # `OFFSET 0` keeps each range a look-up in the index that ends in the time: without it the planner
-# at times reads all bars of a market. First and last trade mostly are among the edges' already.
+# at times reads all bars of a market. First and last trade mostly are among the edges' already, and
+# the last one before the window mostly falls into the minute in which it begins.
 #
-# `clock` is read after the statement's snapshot was taken, so every trade it sees is older.
+# `clock` is read after the statement's snapshot was taken, so every trade it sees is older. Where
+# the clock was set back, neither is true any more, and the window stands still at the newest of
+# what it showed and what was traded, as trades do, until the clock has come there again.
 # A ticker's version rises only if a public field changed; else only its times move.
+CUT = """(t.edge, t.a0 - interval '1 microsecond'), (t.b0 - interval '1 microsecond', t.stop)"""
+TRADE = "x.seq, x.price, x.quantity, x.quote_quantity, x.first_id, x.last_id"
+BAR = """c.high, c.low, c.base_volume AS base, c.quote_volume AS quote, c.trade_count AS n,
+      c.first_seq, c.last_seq"""
 UPDATE = f"""
-WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
-marks AS MATERIALIZED (SELECT {_marks()} FROM exchange_candlewatermark),
+WITH clock AS MATERIALIZED (
+  SELECT CASE WHEN shown.as_of > read.now THEN greatest(shown.as_of, (SELECT max(executed_at)
+    FROM exchange_trade)) ELSE read.now END AS now
+  FROM (SELECT clock_timestamp() AS now) read
+  CROSS JOIN (SELECT max(as_of) AS as_of FROM exchange_ticker) shown
+),
+marks AS MATERIALIZED (SELECT {spans.marks(LEVELS)} FROM exchange_candlewatermark),
 target AS MATERIALIZED (
   SELECT m.id, w.edge, w.stop, w.is_still, clock.now, a.*, b.*
   FROM exchange_market m CROSS JOIN clock CROSS JOIN marks
   CROSS JOIN LATERAL (SELECT coalesce(m.recorded_until, m.halted_at) AS until) s
   CROSS JOIN LATERAL (
     SELECT coalesce(s.until, clock.now) - interval '24 hours' AS edge,
+      coalesce(s.until, clock.now) - interval '24 hours' + interval '1 microsecond' AS start,
       coalesce(s.until, clock.now) AS stop, s.until IS NOT NULL AS is_still
-  ) w CROSS JOIN LATERAL (SELECT {_starts()}) a CROSS JOIN LATERAL (SELECT {_ends()}) b
+  ) w CROSS JOIN LATERAL (SELECT {spans.starts(LEVELS)}) a CROSS JOIN LATERAL (SELECT {spans.ends(LEVELS)}) b
 ),
 still AS MATERIALIZED (SELECT * FROM target WHERE is_still),
+live AS MATERIALIZED (SELECT * FROM target WHERE NOT is_still LIMIT 1),
 edge AS MATERIALIZED (
-  SELECT t.id, x.seq, x.price, x.quantity, x.quote_quantity, x.first_id, x.last_id
-  FROM target t
-  CROSS JOIN LATERAL (VALUES (t.edge, t.a0 - interval '1 microsecond'),
-    (t.b0 - interval '1 microsecond', t.stop)) AS r(after, upto)
+  SELECT x.*
+  FROM live t CROSS JOIN LATERAL (VALUES {CUT}) AS r(after, upto)
   CROSS JOIN LATERAL (
-    SELECT * FROM exchange_trade x WHERE x.market_id = t.id
+    SELECT x.market_id AS id, {TRADE} FROM exchange_trade x
+    WHERE x.executed_at > r.after AND x.executed_at <= r.upto OFFSET 0
+  ) x
+  WHERE NOT EXISTS (SELECT FROM still WHERE still.id = x.id)
+  UNION ALL
+  SELECT t.id, x.*
+  FROM still t CROSS JOIN LATERAL (VALUES {CUT}) AS r(after, upto)
+  CROSS JOIN LATERAL (
+    SELECT {TRADE} FROM exchange_trade x WHERE x.market_id = t.id
       AND x.executed_at > r.after AND x.executed_at <= r.upto OFFSET 0
   ) x
 ),
+just_before AS MATERIALIZED (
+  SELECT DISTINCT ON (x.id) x.id, x.price, x.quantity
+  FROM live t CROSS JOIN LATERAL (
+    SELECT x.market_id AS id, x.seq, x.executed_at, x.price, x.quantity FROM exchange_trade x
+    WHERE x.executed_at >= t.a0 - interval '1 minute' AND x.executed_at <= t.edge OFFSET 0
+  ) x
+  WHERE NOT EXISTS (SELECT FROM still WHERE still.id = x.id)
+  ORDER BY x.id, x.executed_at DESC, x.seq DESC
+),
 part AS (
-  SELECT c.market_id AS id, c.high, c.low, c.base_volume AS base, c.quote_volume AS quote,
-    c.trade_count AS n, c.first_seq, c.last_seq
-  FROM (SELECT * FROM target WHERE NOT is_still LIMIT 1) t
-  CROSS JOIN LATERAL (VALUES {_ranges()}) AS r(level, start, stop)
+  SELECT c.*
+  FROM live t CROSS JOIN LATERAL (VALUES {spans.ranges(LEVELS)}) AS r(level, start, stop)
   CROSS JOIN LATERAL (
-    SELECT * FROM exchange_candle c
+    SELECT c.market_id AS id, {BAR} FROM exchange_candle c
     WHERE c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop OFFSET 0
   ) c
-  WHERE NOT EXISTS (SELECT FROM still WHERE still.id = c.market_id)
+  WHERE NOT EXISTS (SELECT FROM still WHERE still.id = c.id)
   UNION ALL
-  SELECT t.id, c.high, c.low, c.base_volume, c.quote_volume, c.trade_count, c.first_seq, c.last_seq
-  FROM still t
-  CROSS JOIN LATERAL (VALUES {_ranges()}) AS r(level, start, stop)
+  SELECT t.id, c.*
+  FROM still t CROSS JOIN LATERAL (VALUES {spans.ranges(LEVELS)}) AS r(level, start, stop)
   CROSS JOIN LATERAL (
-    SELECT * FROM exchange_candle c WHERE c.market_id = t.id
+    SELECT {BAR} FROM exchange_candle c WHERE c.market_id = t.id
       AND c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop OFFSET 0
   ) c
   UNION ALL
@@ -126,10 +119,13 @@ fresh AS (
     AND first.seq = CASE WHEN e.id IS NULL THEN s.first_seq END
   LEFT JOIN exchange_trade last ON last.market_id = t.id
     AND last.seq = CASE WHEN f.id IS NULL THEN s.last_seq END
+  LEFT JOIN just_before j ON j.id = t.id
   LEFT JOIN LATERAL (
-    SELECT p.price, p.quantity FROM exchange_trade p
-    WHERE p.market_id = t.id AND p.executed_at <= t.edge
-    ORDER BY p.executed_at DESC, p.seq DESC LIMIT 1
+    SELECT j.price, j.quantity WHERE j.id IS NOT NULL
+    UNION ALL
+    (SELECT p.price, p.quantity FROM exchange_trade p
+      WHERE j.id IS NULL AND p.market_id = t.id AND p.executed_at <= t.edge
+      ORDER BY p.executed_at DESC, p.seq DESC LIMIT 1)
   ) previous ON true
 )
 INSERT INTO exchange_ticker AS k (market_id, open_time, close_time, open, high, low, last,
@@ -158,7 +154,7 @@ def update() -> int:
 
     The caller's lock keeps two runs apart.
     """
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(UPDATE)
         return int(cursor.rowcount)
 

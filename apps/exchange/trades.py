@@ -165,10 +165,7 @@ def _check(market: Market, new: Sequence[NewTrade]) -> None:
 
 
 def _number(market: Market, new: Sequence[NewTrade]) -> list[Executed]:
-    with connection.cursor() as cursor:
-        cursor.execute(TAIL, [market.pk])
-        now, seq, last_id, last_time = cursor.fetchone()
-    tail = Tail(now=now, seq=seq or 0, last_id=last_id or 0, executed_at=last_time)
+    tail = tail_of(market)
     seq, last_id = tail.seq, tail.last_id
     executed = []
     for trade in new:
@@ -186,6 +183,14 @@ def _number(market: Market, new: Sequence[NewTrade]) -> list[Executed]:
             )
         )
     return executed
+
+
+def tail_of(market: Market) -> Tail:
+    """Where the market's trades end; the caller holds the market, or none may be newer."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAIL, [market.pk])
+        now, seq, last_id, executed_at = cursor.fetchone()
+    return Tail(now=now, seq=seq or 0, last_id=last_id or 0, executed_at=executed_at)
 
 
 def tell_trades(market: Market, *, after: int) -> None:

@@ -10,7 +10,7 @@ from apps.exchange import candles
 from apps.exchange.bars import Bar
 from apps.exchange.later import Later, Waiting
 from apps.exchange.models import Market, MarketStatus, Ticker, Trade
-from moonx.core import clock, events, logs, money, push, topics
+from moonx.core import events, logs, money, push, topics
 from moonx.core.intervals import Interval
 from moonx.core.push import State
 from moonx.core.topics import Namespace, UnknownTopic
@@ -47,7 +47,8 @@ def push_bars(markets: Iterable[Market]) -> int:
     """
     wanted = list(markets)
     versions = _versions("m.id = ANY(%s)", [market.pk for market in wanted])
-    now, closed = clock.db_now(), candles.watermarks()
+    closed = candles.watermarks()
+    now = candles.present(closed)
     states = [
         _bar_state(market, interval, bar, version=versions[market.pk], now=now)
         for market in wanted
@@ -323,7 +324,8 @@ def tape_data(market: Market, trade: Trade) -> dict[str, Any]:
 
 
 def _candle_snapshot(args: Sequence[str]) -> topics.Snapshot:
-    market, interval, now = market_of(args[0]), Interval(args[1]), clock.db_now()
+    market, interval = market_of(args[0]), Interval(args[1])
+    now = candles.present(candles.watermarks())
     start = interval.floor(now)
     found = candles.between(market, interval, start=start, end=interval.shift(start, 1))
     return [("candle.updated", _bar_data(market, interval, bar)) for bar in found]

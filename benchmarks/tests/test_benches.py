@@ -34,20 +34,28 @@ def test_tickers_and_both_peers_agree() -> None:
     bench = small("tickers")
     tickers.run(bench, n=3000, markets=30)
     assert bench.faults == []
-    assert names(bench) == ["tickers.orm_loop", "tickers.group_by"]
+    sizes = ("", *(f".{many}_markets_300_trades" for many in (30, 10, 10)))
+    assert names(bench) == [
+        f"tickers.{peer}{size}" for size in sizes for peer in ("orm_loop", "group_by")
+    ]
 
 
 def test_a_minutes_bars_are_the_same_by_statement_and_by_loop() -> None:
     bench = small("candles")
     candles.run(bench, n=8000, markets=15)
     assert bench.faults == []
-    assert names(bench) == ["candles.minute", "candles.close", "candles.nine", "candles.nine_worst"]
+    grown = ("15_markets_80000_trades", "10_markets_8000_trades", "10_markets_8000_trades")
+    assert names(bench) == [
+        *("candles.minute", "candles.close", "candles.nine", "candles.nine_worst"),
+        *(f"candles.{what}.{size}" for size in grown for what in ("minute", "close")),
+    ]
 
 
 def test_bars_read_are_the_bars_folded_from_trades() -> None:
     bench = small("candle-reads")
     candle_reads.run(bench, n=5000, markets=10, reads=3)
     assert bench.faults == []
+    assert names(bench) == ["candle-reads.any", *["candle-reads.any.10_markets_500_trades"] * 3]
 
 
 def test_the_relay_keeps_order_beside_an_open_transaction() -> None:

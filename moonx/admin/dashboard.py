@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.timesince import timesince
 
 from apps.exchange import freshness
+from apps.exchange.admin import cells
 from apps.exchange.ledger import reconcile
 from apps.exchange.models import Finding, Market, MarketStatus, Ticker, Trader
 from moonx import schedule
@@ -39,6 +40,7 @@ def fill(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["cards"] = cards(now=now)
     context["processes"] = _processes(now=now)
     context["markets"] = _markets()
+    context["lateness"] = _lateness(now=now)
     return context
 
 
@@ -183,6 +185,24 @@ def _processes(*, now: datetime) -> dict[str, Any]:
                 timesince(row.started_at, now),
             ]
             for row in rows
+        ],
+    }
+
+
+def _lateness(*, now: datetime) -> dict[str, Any]:
+    """What is due at set moments; a ticker's run is due five seconds after the last one."""
+    return {
+        "headers": ["What", "Due (UTC)", "Done (UTC)", "Late by", "Next overdue by", "State"],
+        "rows": [
+            [
+                found.what,
+                cells.moment(found.due),
+                cells.moment(found.done),
+                cells.lasting(found.late),
+                cells.lasting(found.overdue),
+                found.state,
+            ]
+            for found in freshness.of_market_data(now=now)
         ],
     }
 

@@ -37,6 +37,12 @@ task_lateness = Histogram(
     ["task"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+market_data_lateness = Histogram(
+    "moonx_market_data_lateness_seconds",
+    "From the moment at which a bar or the tickers were due to the moment they stood",
+    ["what"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400),
+)
 events_published = Counter("events_published_total", "Events published by the relay")
 events_publish_errors = Counter("events_publish_errors_total", "Publishing attempts that failed")
 events_publish_duration = Histogram(

@@ -100,6 +100,16 @@ def emit_rows(event: type[Event], select: str, params: Sequence[Any] | Mapping[s
     return written
 
 
+def waiting(*, at_most: int) -> int:
+    """How many committed events wait for the relay, counted up to `at_most`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT FROM core_outbox LIMIT %s) AS found", [at_most]
+        )
+        row = cursor.fetchone()
+    return int(row[0])
+
+
 _statements: dict[tuple[type[Event], str], str] = {}
 
 

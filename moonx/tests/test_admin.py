@@ -217,6 +217,21 @@ def test_run_now_stands_on_each_row_and_page(
     assert len(broker()) == 1
 
 
+def test_each_task_of_market_data_can_be_run_now(staff: Client) -> None:
+    schedule.install()
+    server = valkey.connect(os.environ["BROKER_URL"])
+    queues = [valkey.key(name) for name in ("tickers", "candles")]
+    server.delete(*queues)
+    rows = PeriodicTask.objects.filter(queue__in=["tickers", "candles"])
+    data = {"action": "run_selected", "_selected_action": [row.pk for row in rows]}
+    staff.post(reverse(f"{SCHEDULE}_changelist"), data)
+    sent = [json.loads(body) for name in queues for body in server.lrange(name, 0, -1)]
+    server.delete(*queues)
+    assert sorted(message["headers"]["task"] for message in sent) == sorted(
+        ["exchange.update_tickers", *(f"exchange.close_candles_{one}" for one in Interval)]
+    )
+
+
 def test_run_now_without_a_broker_says_that_nothing_was_sent(
     staff: Client, entry: PeriodicTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.test import override_settings
 from django_celery_beat.models import PeriodicTask
 
+from apps.exchange.models import CandleWatermark
 from moonx import doctor, schedule
 from moonx.core import clock, locks, valkey
 from moonx.core.locks import Lock
@@ -209,6 +210,14 @@ def test_the_doctor_tells_of_late_entries_and_unclosed_candles() -> None:
     sentences = " ".join(finding.sentence for finding in found)
     assert "exchange.update_tickers is late" in sentences
     assert "1m candles are not closed up to now" in sentences
+
+
+def test_the_doctor_tells_that_the_database_clock_was_set_back() -> None:
+    assert "database clock" not in findings()
+    CandleWatermark.objects.update(closed_until=clock.db_now() + timedelta(hours=1))
+    found = findings()["database clock"]
+    assert found.level is Level.FAIL
+    assert "is done up to" in found.sentence
 
 
 def test_the_doctor_tells_when_the_ledger_was_last_in_order() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from apps.exchange import freshness
 from moonx import schedule
 from moonx.celery import app
 from moonx.schedule import SCHEDULE, Entry
@@ -36,6 +37,10 @@ by_task = pytest.mark.parametrize("entry", SCHEDULE, ids=lambda entry: entry.tas
 
 def test_the_schedule_equals_the_published_table() -> None:
     assert {entry.task: (str(entry.when), entry.queue) for entry in SCHEDULE} == TABLE
+
+
+def test_tickers_are_called_late_by_the_pace_of_the_table() -> None:
+    assert schedule.find("exchange.update_tickers").when.period == freshness.TICKER_PERIOD
 
 
 @by_task

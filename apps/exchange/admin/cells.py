@@ -1,7 +1,7 @@
 """Cells of the exchange's lists and pages: amounts as people read them, links between rows."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,8 @@ from moonx.core.staff import column, link
 
 NOTHING = "—"
 SIDES = {"BUY": "success", "SELL": "danger"}
+MINUTE = timedelta(minutes=1)
+UNITS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
 
 
 def plain(value: Decimal | None) -> str:
@@ -21,6 +23,19 @@ def plain(value: Decimal | None) -> str:
 def moment(value: datetime | None) -> str:
     """A time to the millisecond, UTC."""
     return NOTHING if value is None else f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}"
+
+
+def lasting(value: timedelta | None) -> str:
+    """A time span in its two largest units, below a minute to a tenth of a second."""
+    if value is None:
+        return NOTHING
+    if value < MINUTE:
+        return f"{value.total_seconds():.1f} s"
+    rest_s, words = int(value.total_seconds()), []
+    for unit, size_s in UNITS.items():
+        count, rest_s = divmod(rest_s, size_s)
+        words += [f"{count} {unit}"] if count else []
+    return " ".join(words[:2])
 
 
 def amount(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, Any], str]:

@@ -4,7 +4,14 @@ from apps.exchange.candles.backfilling import Backfilled, backfill
 from apps.exchange.candles.closing import close, close_overdue, close_until
 from apps.exchange.candles.digests import DIGEST
 from apps.exchange.candles.folding import BUCKET, REPLACE, folded
-from apps.exchange.candles.reading import between, close_before, flat_now, in_progress, span
+from apps.exchange.candles.reading import (
+    between,
+    close_before,
+    flat_now,
+    in_progress,
+    present,
+    span,
+)
 from apps.exchange.candles.rows import COLUMNS, FIELDS, described, fact, watermarks
 from apps.exchange.candles.writing import Refolded, merge_minutes, refold_minutes
 
@@ -28,6 +35,7 @@ __all__ = [
     "folded",
     "in_progress",
     "merge_minutes",
+    "present",
     "refold_minutes",
     "span",
     "watermarks",

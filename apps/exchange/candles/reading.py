@@ -12,6 +12,7 @@ from apps.exchange.bars import Bar
 from apps.exchange.candles.rows import READ, bar_of, watermarks
 from apps.exchange.candles.spans import folded_into
 from apps.exchange.models import EmptiedCandle, Market
+from moonx.core import clock
 from moonx.core.intervals import Buckets, Interval, Zoned
 
 
@@ -52,6 +53,11 @@ def _read_ranges(
             ],
         )
         return [bar_of(row) for row in cursor.fetchall()]
+
+
+def present(closed: Mapping[Interval, datetime]) -> datetime:
+    """The database's present, never before what is closed: a clock set back opens no bar again."""
+    return max(clock.db_now(), closed[Interval.M1])
 
 
 def in_progress(

@@ -46,7 +46,8 @@ class Trade(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["market", "executed_at", "seq"], name="trade_by_time")
+            models.Index(fields=["market", "executed_at", "seq"], name="trade_by_time"),
+            models.Index(fields=["executed_at"], name="trade_by_moment"),  # all markets at once
         ]
 
     def __str__(self) -> str:
@@ -115,10 +116,14 @@ class CandleDigest(models.Model):
 
 
 class CandleWatermark(models.Model):
-    """Up to when the bars of an interval are closed: announced, and stored above 1m."""
+    """Up to when the bars of an interval are closed: announced, and stored above 1m.
+
+    `closed_at` says when they last were; null where nothing was closed yet.
+    """
 
     interval = models.TextField(primary_key=True)
     closed_until = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.interval} closed until {self.closed_until}"

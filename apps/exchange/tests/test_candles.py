@@ -16,13 +16,15 @@ from apps.exchange.models import Candle, Market, Trade, TradeSource
 from apps.exchange.tests.factory import at, market, open_since, trade, traded, traded_all
 from apps.exchange.trades import Executed, NewTrade
 from moonx.core import clock, locks
-from moonx.core.intervals import Interval
+from moonx.core.events import CandleClosed
+from moonx.core.intervals import Interval, to_ms
 from moonx.core.locks import Lock, LockBusy
 from moonx.core.models import OutboxEvent
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 MONDAY = at("2026-11-23 00:00")
+LATER = at("2027-03-01 00:00")
 
 
 def close(interval: Interval, until: datetime) -> int:
@@ -102,6 +104,30 @@ def test_closing_announces_each_bar_once_even_where_no_later_trade_comes() -> No
         ("1m", 1_795_392_000_000),
         ("5m", 1_795_392_000_000),
     }
+
+
+def test_a_closed_bar_is_told_in_the_words_of_every_other_bar() -> None:
+    open_since(MONDAY)
+    days_of_trades(market(tick="0.0001", step="0.10"), days=40, count=90)
+    days_of_trades(market("BTCUSD", step="10"), days=3, count=40)
+    for interval in Interval:
+        close(interval, interval.floor(MONDAY + timedelta(days=45)))
+    told = OutboxEvent.objects.filter(name="candle.closed")
+    found = {
+        (row.key, row.payload["interval"], row.payload["openTime"]): (row.topics, row.payload)
+        for row in told
+    }
+    wanted = {}
+    for where in Market.objects.all():
+        for interval in Interval:
+            for bar in candles.between(where, interval, start=interval.floor(MONDAY), end=LATER):
+                fact = candles.fact(CandleClosed, where, interval, bar)
+                key = (fact.key, interval.value, to_ms(bar.open_time))
+                wanted[key] = (list(fact.topics), fact.payload())
+    assert len(found) == len(told)
+    closed = {key: value for key, value in wanted.items() if key in found}
+    assert found == closed
+    assert {interval for _, interval, _ in found} == set(Interval)
 
 
 def test_an_outage_of_any_length_is_caught_up_by_the_first_run() -> None:
