@@ -50,7 +50,9 @@ target AS MATERIALIZED (
     SELECT coalesce(s.until, clock.now) - interval '24 hours' AS edge,
       coalesce(s.until, clock.now) - interval '24 hours' + interval '1 microsecond' AS start,
       coalesce(s.until, clock.now) AS stop, s.until IS NOT NULL AS is_still
-  ) w CROSS JOIN LATERAL (SELECT {spans.starts(LEVELS)}) a CROSS JOIN LATERAL (SELECT {spans.ends(LEVELS)}) b
+  ) w
+  CROSS JOIN LATERAL (SELECT {spans.starts(LEVELS)}) a
+  CROSS JOIN LATERAL (SELECT {spans.ends(LEVELS)}) b
 ),
 still AS MATERIALIZED (SELECT * FROM target WHERE is_still),
 live AS MATERIALIZED (SELECT * FROM target WHERE NOT is_still LIMIT 1),
