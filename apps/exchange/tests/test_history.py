@@ -27,7 +27,7 @@ from apps.exchange.models import Asset, Candle, Market, MarketStatus, Trade, Tra
 from apps.exchange.tests.factory import at, market, trade, traded
 from apps.exchange.trades import NewTrade
 from moonx.core import locks
-from moonx.core.intervals import Interval
+from moonx.core.intervals import Interval, from_ms, to_ms
 from moonx.core.locks import Lock
 from moonx.core.models import OutboxEvent
 
@@ -98,6 +98,19 @@ def recorded(interval: str) -> list[list[Any]]:
         return [[int(row[0]), *map(Decimal, row[1:])] for row in csv.reader(lines)]
 
 
+def derived(interval: Interval) -> list[list[Any]]:
+    """The bars of a longer interval that the recorded 1m bars make, where something traded."""
+    made: dict[int, list[Any]] = {}
+    for start, opened, high, low, close, volume, *_ in recorded("1m"):
+        if not volume:
+            continue
+        bucket = to_ms(interval.floor(from_ms(start)))
+        held = made.setdefault(bucket, [bucket, opened, high, low, close, Decimal(0)])
+        held[2], held[3], held[4] = max(held[2], high), min(held[3], low), close
+        held[5] += volume
+    return list(made.values())
+
+
 def served(interval: str, *, step_ms: int) -> list[list[Any]]:
     found: list[list[Any]] = []
     start = 1_570_752_000_000
@@ -118,6 +131,11 @@ def assert_equal_to_the_record() -> None:
     assert Trade.objects.count() == 5929
     assert served("1m", step_ms=60_000) == recorded("1m")
     assert served("5m", step_ms=300_000) == recorded("5m")
+    for interval in list(Interval)[1:]:
+        query = {"symbol": "XRPETH", "interval": interval.value, "limit": "1000"}
+        rows = Client().get("/api/v3/klines", query).json()
+        found = [[row[0], *map(Decimal, row[1:6])] for row in rows if row[8]]
+        assert found == derived(interval), interval
     minutes = Candle.objects.filter(interval="1m").values_list("trade_count", flat=True)
     assert sum(minutes) == 15_380_439 - 15_373_518 + 1
 
