@@ -16,7 +16,8 @@ ON_TIME = timedelta(minutes=1)
 CLOSING_GRACE = timedelta(minutes=2)
 # Tickers are promised every five seconds, however seldom somebody lets them run.
 TICKER_PERIOD = timedelta(seconds=5)
-TICKER_GRACE = timedelta(seconds=30)
+# A row is good for three of them: one run may be missed, and the next be late.
+TICKER_GRACE = 3 * TICKER_PERIOD
 TICKER = "ticker"
 NONE = timedelta(0)
 
@@ -87,7 +88,7 @@ def of_interval(mark: CandleWatermark, *, now: datetime) -> Lateness:
 def of_ticker(as_of: datetime, *, now: datetime) -> Lateness:
     """How a ticker that was last looked at then stands: it is due a period later again."""
     overdue = max(NONE, now - as_of - TICKER_PERIOD)
-    state = _state(as_of, now=now, is_behind=overdue > TICKER_GRACE, was_late=False)
+    state = _state(as_of, now=now, is_behind=now - as_of > TICKER_GRACE, was_late=False)
     return Lateness(what=TICKER, due=as_of, done=as_of, overdue=overdue, state=state)
 
 

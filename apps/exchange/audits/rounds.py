@@ -19,7 +19,7 @@ from moonx.core.models import Cursor
 
 CURSOR = "audits.bars"
 TICKERS_CURSOR = "audits.tickers"
-RECENT = timedelta(hours=1)
+RECENT = timedelta(minutes=10)
 SLICE = 2_000  # 1m bars looked at by one statement
 BUDGET_S = 2.0  # of each run, for what is older
 MOST_TRADES = 300_000  # of the tickers' windows that a run adds up
@@ -58,7 +58,7 @@ class Slice:
 
 
 def look(*, budget_s: float = BUDGET_S, confirm_s: float = tickers.CONFIRM_S) -> Looked:
-    """Looks at the last hour's bars, then goes on with older ones where the last run ended, for as
+    """Looks at the newest bars, then goes on with older ones where the last run ended, for as
     long as it may; the same for tickers, as many as it may add up.
 
     A history that is small is looked at whole each time. Two runs at once find the same.

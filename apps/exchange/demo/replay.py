@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import Max
 
 from apps.exchange import trades
 from apps.exchange.demo import markets
 from apps.exchange.history import Record
-from apps.exchange.models import Market, Trade, TradeSource
+from apps.exchange.models import Market, TradeSource
 from apps.exchange.trades import NewTrade
 from moonx.core import clock, locks, logs
 from moonx.core.locks import Lock, LockBusy
@@ -124,5 +123,5 @@ class Replay:
 
 
 def position(market: Market) -> int:
-    """How many trades of the replay stand: the next one is that one, counted round the day."""
-    return Trade.objects.filter(market=market).aggregate(last=Max("seq"))["last"] or 0
+    """How many trades the replay has made: the next one is that one, counted round the day."""
+    return trades.tail_of(market).seq
