@@ -17,7 +17,7 @@ from apps.exchange import candles, fills, tickers, watch
 from apps.exchange.announcing import tell_amendment, tell_owners
 from apps.exchange.ledger import NotEnough, PostingRefused, contra
 from apps.exchange.ledger.contra import Case, Fees
-from apps.exchange.models import Amendment, AmendmentKind, Fill, Market, Trade, TradeSource
+from apps.exchange.models import LARGEST, Amendment, AmendmentKind, Fill, Market, Trade, TradeSource
 from apps.exchange.trades import hold_market
 from moonx.core import logs, money
 from moonx.core.intervals import Interval
@@ -52,14 +52,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """What a trade should have been."""
+    """What a trade should have been; None stands for what it is."""
 
-    price: Decimal
-    quantity: Decimal
-
-    @property
-    def quote_quantity(self) -> Decimal:
-        return money.product(self.price, self.quantity)
+    price: Decimal | None = None
+    quantity: Decimal | None = None
 
 
 def bust(market: Market, seq: int, request: Request) -> Amendment:
@@ -85,15 +81,16 @@ def correct(market: Market, seq: int, values: Values, request: Request) -> Amend
     """
 
     def act(market: Market, trade: Trade, amendment: Amendment) -> None:
-        _check(market, trade, values)
-        amendment.new_price, amendment.new_quantity = values.price, values.quantity
-        amendment.new_quote_quantity = values.quote_quantity
+        price = trade.price if values.price is None else values.price
+        quantity = trade.quantity if values.quantity is None else values.quantity
+        quote_quantity = _checked(market, trade, price=price, quantity=quantity)
+        amendment.new_price, amendment.new_quantity = price, quantity
+        amendment.new_quote_quantity = quote_quantity
         if trade.source == TradeSource.MATCHED:
-            case, quote_quantity = _case(market, amendment, request), values.quote_quantity
+            case = _case(market, amendment, request)
             _keep_fees(amendment, contra.resettle(case, market, seq, quote_quantity=quote_quantity))
         amendment.save(force_insert=True)
-        trade.price, trade.quantity = values.price, values.quantity
-        trade.quote_quantity = values.quote_quantity
+        trade.price, trade.quantity, trade.quote_quantity = price, quantity, quote_quantity
         trade.save(update_fields=["price", "quantity", "quote_quantity"])
 
     return _amend(market, seq, request, AmendmentKind.CORRECTION, act)
@@ -172,22 +169,25 @@ def _keep_fees(amendment: Amendment, fees: Fees) -> None:
     amendment.taker_fee, amendment.maker_fee = fees.taker, fees.maker
 
 
-def _check(market: Market, trade: Trade, values: Values) -> None:
+def _checked(market: Market, trade: Trade, *, price: Decimal, quantity: Decimal) -> Decimal:
+    """What the trade is then worth; raises Pointless for values that it cannot have."""
     named = _named(market, trade.seq)
-    if values.price <= 0 or values.quantity <= 0:
-        raise Pointless(f"{named}: price and quantity must be above zero.")
+    if not (0 < price <= LARGEST and 0 < quantity <= LARGEST):
+        largest = money.plain(LARGEST)
+        raise Pointless(f"{named}: price and quantity must lie above zero and up to {largest}.")
     for value, step, name in (
-        (values.price, market.tick_size, "price"),
-        (values.quantity, market.step_size, "quantity"),
+        (price, market.tick_size, "price"),
+        (quantity, market.step_size, "quantity"),
     ):
         if not money.on_grid(value, step=step):
             raise Pointless(
                 f"{named}: {name} {money.plain(value)} is no multiple of {money.plain(step)}."
             )
-    if (values.price, values.quantity) == (trade.price, trade.quantity):
+    if (price, quantity) == (trade.price, trade.quantity):
         raise Pointless(f"{named} stands at these values already.")
-    if trade.source == TradeSource.MATCHED and values.quantity != trade.quantity:
+    if trade.source == TradeSource.MATCHED and quantity != trade.quantity:
         raise Pointless(f"{named} was matched: its quantity is its orders'. Bust it instead.")
+    return money.product(price, quantity)
 
 
 def _follow(market: Market, amendment: Amendment) -> None:

@@ -100,7 +100,7 @@ def merge(left: Bar, right: Bar) -> Bar:
 def fold(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
     """Bars of `interval` out of bars of it or smaller ones that do not overlap, by open time.
 
-    The revision of a bar is that of the stored bar it is, or 0 where it is folded.
+    A bar keeps the revision of the first one it is folded from: bars of other levels have 0.
     """
     folded: dict[datetime, Bar] = {}
     for bar in bars:

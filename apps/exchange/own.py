@@ -11,7 +11,13 @@ from django.db import connection
 
 from apps.exchange.models import OPEN, Account, Order, OrderStatus, Side
 from moonx.core import clock, events, topics
-from moonx.core.events import OrderAccepted, OrderFact, OrderPartiallyFilled, OwnTradeExecuted
+from moonx.core.events import (
+    OrderAccepted,
+    OrderFact,
+    OrderPartiallyFilled,
+    OwnTradeBusted,
+    OwnTradeExecuted,
+)
 from moonx.core.topics import Namespace
 
 ORDERS, TRADES, BALANCES = "orders@me", "trades@me", "balances@me"
@@ -148,8 +154,13 @@ def order_update(_: str, order: Data) -> tuple[str, Data]:
     return "order_update", {**order, **amounts, "status": order["status"].lower()}
 
 
-def trade_update(_: str, fill: Data) -> tuple[str, Data]:
-    """A fill's event in the words of the former services, our fields beside theirs."""
+def trade_update(name: str, fill: Data) -> tuple[str, Data]:
+    """A fill's event in the words of the former services, our fields beside theirs.
+
+    They had no word for a fill that does not stand: it comes under ours, or it would count twice.
+    """
+    if name == OwnTradeBusted.name:
+        return name, fill
     amounts = _swapped(fill, base=fill["quantity"], quote=fill["quoteQuantity"])
     return "trade_update", {**fill, **amounts, "txHash": None}
 

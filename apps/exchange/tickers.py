@@ -36,8 +36,9 @@ BAR = """c.high, c.low, c.base_volume AS base, c.quote_volume AS quote, c.trade_
       c.first_seq, c.last_seq"""
 UPDATE = f"""
 WITH clock AS MATERIALIZED (
-  SELECT CASE WHEN shown.as_of > read.now THEN greatest(shown.as_of, (SELECT max(executed_at)
-    FROM exchange_trade)) ELSE read.now END AS now
+  SELECT CASE WHEN shown.as_of > read.now AND shown.as_of < read.now + interval '1 day'
+    THEN greatest(shown.as_of, (SELECT max(executed_at) FROM exchange_trade))
+    ELSE read.now END AS now
   FROM (SELECT clock_timestamp() AS now) read
   CROSS JOIN (SELECT max(as_of) AS as_of FROM exchange_ticker) shown
 ),

@@ -9,7 +9,7 @@ from django.db import connection
 from apps.exchange import candles
 from apps.exchange.bars import Bar
 from apps.exchange.later import Later, Waiting
-from apps.exchange.models import Market, MarketStatus, Ticker, Trade
+from apps.exchange.models import Amendment, Market, MarketStatus, Ticker, Trade
 from moonx.core import events, logs, money, push, topics
 from moonx.core.intervals import Interval
 from moonx.core.push import State
@@ -63,9 +63,17 @@ def _in_progress(
     """The bars under way; flat where nothing trades, or no longer does: a trade may be busted."""
     found = candles.in_progress(market, now=now, closed=closed)
     quiet = [interval for interval in Interval if interval not in found]
-    if quiet and market.status == MarketStatus.TRADING:
-        found |= candles.flat_now(market, quiet, now=now)
-    return found
+    if quiet and market.status != MarketStatus.TRADING:
+        quiet = _emptied(market, quiet, now=now)
+    return found | candles.flat_now(market, quiet, now=now) if quiet else found
+
+
+def _emptied(market: Market, quiet: Iterable[Interval], *, now: datetime) -> list[Interval]:
+    """Of a market that stands still, only what an amendment emptied is told: it has no others."""
+    last = Amendment.objects.filter(market=market).order_by("-id").first()
+    if last is None:
+        return []
+    return [one for one in quiet if one.floor(last.executed_at) == one.floor(now)]
 
 
 def push_bars_soon(market: Market) -> None:

@@ -10,6 +10,7 @@ from django.utils.timesince import timesince
 
 from apps.exchange import freshness
 from apps.exchange.admin import cells
+from apps.exchange.audits import rounds
 from apps.exchange.ledger import reconcile
 from apps.exchange.models import Finding, Market, MarketStatus, Ticker, Trader
 from moonx import schedule
@@ -51,7 +52,7 @@ def cards(*, now: datetime) -> list[Card]:
         _late(),
         _waiting(now=now),
         _unclosed(now=now),
-        _wrong(),
+        _wrong(now=now),
         _halted(),
         _frozen(),
         _reconciled(now=now),
@@ -108,16 +109,23 @@ def _unclosed(*, now: datetime) -> Card:
     )
 
 
-def _wrong() -> Card:
+def _wrong(*, now: datetime) -> Card:
     rows = Finding.objects.filter(resolved_at=None).select_related("market")
     count = rows.count()
+    last = Cursor.objects.filter(name=rounds.TICKERS_CURSOR).first()
+    whole = Cursor.objects.filter(name=rounds.ROUND).first()
+    is_late = last is not None and now - last.updated_at > UNCLEAN_AFTER
+    right = f"Every bar was looked at {timesince(whole.updated_at, now)} ago." if whole else ""
+    if is_late and last:
+        right = f"Last looked at {timesince(last.updated_at, now)} ago: is the queue stats served?"
     return Card(
         title="Wrong market data",
         figure=str(count),
         sentence=_names(f"{row.market} {row.interval} {row.field}" for row in rows[:4])
-        or "Bars and tickers are what their trades make.",
+        or right
+        or "The first look at every bar is under way.",
         link=_list("exchange_finding", "state=open" if count else ""),
-        is_fine=not count,
+        is_fine=not count and not is_late,
     )
 
 

@@ -17,6 +17,7 @@ from moonx.core.staff import ReadOnlyAdmin, column
 log = logs.get("moonx.operators")
 
 REPAIR = "exchange.change_candle"
+LONG = {Interval.D1, Interval.W1, Interval.MONTH}
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -75,6 +76,13 @@ class FindingAdmin(ReadOnlyAdmin):
         }
         changed = 0
         for market, interval, start in bars:
+            if interval in LONG:
+                text = (
+                    f"A {interval} bar takes too long here: python manage.py backfill_candles "
+                    f"{market} --from {start:%Y-%m-%d} --to {interval.shift(start, 1):%Y-%m-%d}"
+                )
+                self.message_user(request, text, messages.WARNING)
+                continue
             try:
                 done = candles.backfill(market, start=start, end=interval.shift(start, 1))
             except LockBusy:

@@ -147,8 +147,7 @@ class TradeAdmin(TablesMixin, ReadOnlyAdmin):
         said = form.cleaned_data
 
         def act(trade: Trade, wanted: Request) -> str:
-            price, quantity = said["price"] or trade.price, said["quantity"] or trade.quantity
-            values = Values(price=price, quantity=quantity)
+            values = Values(price=said["price"], quantity=said["quantity"])
             amending.correct(trade.market, trade.seq, values, wanted)
             return page_of("exchange_trade_change", object_id)
 

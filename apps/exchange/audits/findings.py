@@ -15,7 +15,8 @@ from moonx.core.locks import Lock
 log = logs.get("moonx.audit")
 
 DAY = "24h"  # the interval of a ticker, whose window moves
-MOST = 1_000  # findings of one look: enough to act on, whatever was damaged
+# Enough to act on, whatever was damaged: findings of a look, findings that stand, alerts of a look.
+MOST, MOST_STANDING, MOST_ALERTS = 1_000, 5_000, 20
 
 Key = tuple[str, int, str, datetime | None, str]
 
@@ -64,20 +65,22 @@ def record(wrong: Sequence[Wrong], covered: Iterable[Covered]) -> int:
 
     New findings are logged, and told as `system.alert`, once for each check, market and interval.
     """
-    looks = list(covered)
+    looks = list(covered) if len(wrong) <= MOST else []  # what was cut off is not right
+    found = {one.key: one for one in wrong[:MOST]}
     with transaction.atomic():
         locks.hold(Lock.JOB, locks.key_of("audits.record"))
         now = clock.db_now()
         standing = {_key(row): row for row in Finding.objects.filter(resolved_at=None)}
-        found = {one.key: one for one in wrong}
-        fresh = [one for key, one in found.items() if key not in standing]
+        room = max(0, MOST_STANDING - len(standing))
+        fresh = [one for key, one in found.items() if key not in standing][:room]
         _create(fresh, now=now)
-        for key, row in standing.items():
-            if key in found:
-                _see_again(row, found[key], now=now)
-            elif any(look.holds(row) for look in looks):
-                row.resolved_at = now
-                row.save(update_fields=["resolved_at"])
+        _see_again([(row, found[key]) for key, row in standing.items() if key in found], now=now)
+        right = [
+            row.pk
+            for key, row in standing.items()
+            if key not in found and any(look.holds(row) for look in looks)
+        ]
+        Finding.objects.filter(pk__in=right).update(resolved_at=now)
         _tell(fresh)
     _measure()
     return len(fresh)
@@ -105,10 +108,12 @@ def _create(fresh: Sequence[Wrong], *, now: datetime) -> None:
     )
 
 
-def _see_again(row: Finding, one: Wrong, *, now: datetime) -> None:
-    row.at, row.stored, row.expected = one.at, one.stored, one.expected
-    row.last_seen, row.times = now, row.times + 1
-    row.save(update_fields=["at", "stored", "expected", "last_seen", "times"])
+def _see_again(pairs: Sequence[tuple[Finding, Wrong]], *, now: datetime) -> None:
+    for row, one in pairs:
+        row.at, row.stored, row.expected = one.at, one.stored, one.expected
+        row.last_seen, row.times = now, row.times + 1
+    names = ["at", "stored", "expected", "last_seen", "times"]
+    Finding.objects.bulk_update([row for row, _ in pairs], names)
 
 
 def _tell(fresh: Sequence[Wrong]) -> None:
@@ -116,7 +121,10 @@ def _tell(fresh: Sequence[Wrong]) -> None:
     alike: defaultdict[tuple[Check, int, str], list[Wrong]] = defaultdict(list)
     for one in fresh:
         alike[one.check, one.market_id, one.interval].append(one)
-    for (check, market, interval), group in alike.items():
+    if len(alike) > MOST_ALERTS:
+        message = f"{len(fresh)} fields of {len(symbols)} markets' data are wrong: see the admin."
+        outbox.emit(SystemAlert(subject="audit:all", message=message))
+    for (check, market, interval), group in list(alike.items())[:MOST_ALERTS]:
         subject = f"audit:{check}:{symbols[market]}:{interval}"
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
         message = f"{sentence(group[0], symbols[market])}{more}."

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import Any
 
 from django.db import connection
 from django.db.models import Min
 
 from apps.exchange import candles
 from apps.exchange.audits import bars, findings, tickers
+from apps.exchange.audits.findings import Covered, Wrong
 from apps.exchange.candles import digests
 from apps.exchange.models import Candle, Finding, Ticker
 from moonx.core import clock
@@ -18,19 +20,21 @@ from moonx.core.intervals import Interval
 from moonx.core.models import Cursor
 
 CURSOR = "audits.bars"
+ROUND = "audits.round"  # when every bar had been looked at once more
 TICKERS_CURSOR = "audits.tickers"
-RECENT = timedelta(minutes=10)
-SLICE = 2_000  # 1m bars looked at by one statement
+RECENT = timedelta(minutes=3)
+SLICE, SLICE_TRADES = 2_000, 50_000  # 1m bars and trades looked at by one statement, at most
 BUDGET_S = 2.0  # of each run, for what is older
 MOST_TRADES = 300_000  # of the tickers' windows that a run adds up
+LARGEST_WINDOW = 3_000_000  # trades; a larger one takes longer than a run may
 
-FIRST_TRADE = """
-SELECT min(t.executed_at) FROM exchange_market m CROSS JOIN LATERAL (
-  SELECT executed_at FROM exchange_trade WHERE market_id = m.id ORDER BY executed_at, seq LIMIT 1) t
-"""
+FIRST_TRADE = "SELECT min(executed_at) FROM exchange_trade"
 END_OF_SLICE = """
-SELECT open_time FROM exchange_candle WHERE interval = '1m' AND open_time >= %s AND open_time < %s
-ORDER BY open_time OFFSET %s LIMIT 1
+SELECT least(
+  (SELECT open_time FROM exchange_candle WHERE interval = '1m' AND open_time >= %(start)s
+    AND open_time < %(stop)s ORDER BY open_time OFFSET %(bars)s LIMIT 1),
+  (SELECT executed_at FROM exchange_trade WHERE executed_at >= %(start)s
+    AND executed_at < %(stop)s ORDER BY executed_at OFFSET %(trades)s LIMIT 1))
 """
 
 
@@ -63,26 +67,26 @@ def look(*, budget_s: float = BUDGET_S, confirm_s: float = tickers.CONFIRM_S) ->
 
     A history that is small is looked at whole each time. Two runs at once find the same.
     """
-    covered, fresh = 0, 0
-    until_s = time.monotonic() + budget_s
-    for piece in _slices(until_s):
-        fresh += _look_at(piece)
-        covered += piece.minutes
     markets = _turn()
     wrong, scope = tickers.look(markets, confirm_s=confirm_s)
-    fresh += findings.record(wrong, [scope])
+    covered, minutes = [scope], 0
+    for piece in _slices(time.monotonic() + budget_s):
+        found, seen = _look_at(piece)
+        wrong, covered = [*wrong, *found], [*covered, *seen]
+        minutes += piece.minutes
+    fresh = findings.record(wrong, covered)
     standing = Finding.objects.filter(resolved_at=None).count()
-    return Looked(minutes=covered, tickers=len(markets), fresh=fresh, standing=standing)
+    return Looked(minutes=minutes, tickers=len(markets), fresh=fresh, standing=standing)
 
 
-def _look_at(piece: Slice) -> int:
+def _look_at(piece: Slice) -> tuple[list[Wrong], list[Covered]]:
     closed = candles.watermarks()
     wrong, covered = bars.minutes(start=piece.start, stop=piece.stop)
     others, also = bars.parents(start=piece.start, stop=piece.stop, closed=closed)
     if not wrong:
         # Bars from before digests were taken, and imported ones, are known from now on.
-        digests.take(start=piece.start, end=min(piece.stop, closed[Interval.M1]))
-    return findings.record([*wrong, *others], [*covered, *also])
+        digests.adopt(start=piece.start, end=min(piece.stop, closed[Interval.M1]))
+    return [*wrong, *others], [*covered, *also]
 
 
 def _slices(until_s: float) -> Iterator[Slice]:
@@ -99,6 +103,8 @@ def _slices(until_s: float) -> Iterator[Slice]:
             return
         yield piece
         _note(CURSOR, int(piece.stop.timestamp()))
+        if piece.stop >= recent:
+            _note(ROUND, int(piece.stop.timestamp()))
 
 
 def _beginning() -> datetime | None:
@@ -121,12 +127,19 @@ def _stand(begin: datetime, end: datetime) -> datetime:
 
 
 def _cut(start: datetime, stop: datetime) -> Iterator[Slice]:
-    """[start, stop) in slices of about as many bars as a statement looks at."""
+    """[start, stop) in slices of as many bars and trades as a statement looks at, or a minute."""
     while start < stop:
+        values: dict[str, Any] = {
+            "start": start,
+            "stop": stop,
+            "bars": SLICE,
+            "trades": SLICE_TRADES,
+        }
         with connection.cursor() as cursor:
-            cursor.execute(END_OF_SLICE, [start, stop, SLICE])
-            row = cursor.fetchone()
-        end = min(stop, max(row[0], Interval.M1.shift(start, 1))) if row else stop
+            cursor.execute(END_OF_SLICE, values)
+            (found,) = cursor.fetchone()
+        end = Interval.M1.floor(found) if found else stop
+        end = min(stop, max(end, Interval.M1.shift(start, 1)))
         yield Slice(start, end)
         start = end
 
@@ -139,6 +152,8 @@ def _turn() -> Sequence[int]:
     ordered = [one for one in rows if one[0] > last] + [one for one in rows if one[0] <= last]
     chosen, trades = list[int](), 0
     for market, count in ordered:
+        if count > LARGEST_WINDOW:
+            continue
         if chosen and trades + count > MOST_TRADES:
             break
         chosen.append(market)

@@ -14,7 +14,9 @@ from moonx.core import locks
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
 
-STEP = timedelta(hours=1)  # of a market's trades, while it is held
+# Of a market's trades, while it is held.
+STEP, STEP_TRADES = timedelta(hours=1), 10_000
+MINUTE = timedelta(minutes=1)
 
 # The next moment at which there is something to look at.
 NEXT = """
@@ -25,10 +27,10 @@ SELECT min(at) FROM (
   (SELECT min(c.open_time) FROM unnest(%(intervals)s::text[]) AS i(interval)
    CROSS JOIN LATERAL (
      SELECT open_time FROM exchange_candle c WHERE c.market_id = %(market)s
-       AND c.interval = i.interval AND c.open_time >= %(start)s ORDER BY open_time LIMIT 1) c)
+        AND c.interval = i.interval AND c.open_time >= %(start)s ORDER BY open_time LIMIT 1) c)
 ) n
 """
-# Every minute with trades, and the start of every bar that is stored.
+# Every minute with trades or a digest, and the start of every bar that is stored.
 STARTS = """
 SELECT date_bin('1 minute', executed_at, 'epoch') FROM exchange_trade
 WHERE market_id = %(market)s AND executed_at >= %(start)s AND executed_at < %(end)s
@@ -36,7 +38,15 @@ UNION
 SELECT open_time FROM exchange_candle
 WHERE market_id = %(market)s AND interval = ANY(%(intervals)s) AND open_time >= %(start)s
   AND open_time < %(end)s
+UNION
+SELECT open_time FROM exchange_candledigest
+WHERE market_id = %(market)s AND open_time >= %(start)s AND open_time < %(end)s
 ORDER BY 1
+"""
+END_OF_STEP = """
+SELECT (SELECT executed_at FROM exchange_trade
+  WHERE market_id = %(market)s AND executed_at >= %(start)s AND executed_at < %(end)s
+  ORDER BY executed_at, seq OFFSET %(trades)s LIMIT 1)
 """
 # Minutes whose trades are no longer those that they closed with.
 CHANGED = f"""
@@ -91,7 +101,7 @@ def backfill(
     moment = _next(market, Interval.M1.floor(start))
     while moment is not None and moment < end:
         begin = Interval.M1.floor(moment)
-        stop = min(begin + STEP, Interval.M1.ceil(end))
+        stop = _end_of_step(market, begin, min(begin + STEP, Interval.M1.ceil(end)))
         with transaction.atomic():
             _step(market, begin, stop, done, accepts_trades=accepts_trades)
             if dry_run:
@@ -113,6 +123,13 @@ def _step(
     done.add(writing.refold_minutes(market, wanted, announce=False))
     done.minutes += len(wanted)
     done.left += left
+
+
+def _end_of_step(market: Market, start: datetime, end: datetime) -> datetime:
+    """Up to which minute a step may go, at least one."""
+    span = {"market": market.pk, "start": start, "end": end, "trades": STEP_TRADES}
+    (moment,) = _moments(END_OF_STEP, span)
+    return end if moment is None else max(Interval.M1.floor(moment), start + MINUTE)
 
 
 def _next(market: Market, start: datetime) -> datetime | None:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -17,6 +18,7 @@ from moonx.core.locks import Lock
 log = logs.get("moonx.candles")
 
 STEP = 5_000  # bars read in one step: some 0.3 s under the lock
+STEP_TRADES = 50_000  # trades of minutes whose digest is taken in one step
 RUN_S = 20.0  # what a run takes at most, but for its last step; the next one goes on
 BACKLOG = 20_000  # events that may wait for the relay before the next step adds to them
 PATIENCE_S = 2.0  # how long a step waits for that: bars close though no relay lives
@@ -128,16 +130,33 @@ def _chain(interval: Interval) -> list[Interval]:
     return [*(_chain(interval.child) if interval.child else []), interval]
 
 
+AFFORDABLE = """
+SELECT open_time FROM exchange_candle WHERE interval = %(level)s AND open_time >= %(start)s
+  AND open_time < %(until)s ORDER BY open_time OFFSET %(step)s LIMIT 1
+"""
+# Digests go over the trades themselves.
+AFFORDABLE_MINUTES = f"""
+SELECT least(({AFFORDABLE}), (SELECT executed_at FROM exchange_trade
+  WHERE executed_at >= %(start)s AND executed_at < %(until)s
+  ORDER BY executed_at OFFSET %(trades)s LIMIT 1))
+"""  # noqa: S608 - constants only
+
+
 def _affordable(level: Interval, *, start: datetime, until: datetime) -> datetime:
-    """Up to which bucket start a step may go: about STEP bars are read, at least one bucket."""
+    """Up to which bucket start a step may go: some STEP bars and STEP_TRADES trades are read, at
+    least one bucket."""
+    statement = AFFORDABLE if level.child else AFFORDABLE_MINUTES
+    values: dict[str, Any] = {
+        "level": (level.child or level).value,
+        "start": start,
+        "until": until,
+        "step": STEP,
+        "trades": STEP_TRADES,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT open_time FROM exchange_candle WHERE interval = %s AND open_time >= %s "
-            "AND open_time < %s ORDER BY open_time OFFSET %s LIMIT 1",
-            [(level.child or level).value, start, until, STEP],
-        )
+        cursor.execute(statement, values)
         row = cursor.fetchone()
-    if row is None:
+    if row is None or row[0] is None:
         return until
     return min(until, max(level.floor(row[0]), level.shift(start, 1)))
 

@@ -31,8 +31,18 @@ TAKE = _OF_BARS.format(
 )
 RETAKE = _OF_BARS.format(
     which="c.market_id = %(market)s AND c.open_time = ANY(%(starts)s)",
-    otherwise="UPDATE SET digest = excluded.digest",
+    otherwise="UPDATE SET digest = excluded.digest WHERE d.digest <> excluded.digest",
 )
+FORGET = """
+DELETE FROM exchange_candledigest d USING exchange_market m
+WHERE d.market_id = m.id AND d.open_time >= %(start)s AND d.open_time < %(end)s
+  AND NOT EXISTS (SELECT FROM exchange_candle c WHERE c.market_id = d.market_id
+    AND c.interval = '1m' AND c.open_time = d.open_time)
+  AND NOT EXISTS (SELECT FROM exchange_trade t WHERE t.market_id = d.market_id
+    AND t.executed_at >= d.open_time AND t.executed_at < d.open_time + interval '1 minute')
+  AND EXISTS (SELECT FROM exchange_amendment a WHERE a.market_id = d.market_id
+    AND a.executed_at >= d.open_time AND a.executed_at < d.open_time + interval '1 minute')
+"""
 DROP = """
 DELETE FROM exchange_candledigest d WHERE d.market_id = %(market)s AND d.open_time = ANY(%(starts)s)
   AND NOT EXISTS (SELECT FROM exchange_candle c WHERE c.market_id = d.market_id
@@ -44,6 +54,13 @@ def take(*, start: datetime, end: datetime) -> None:
     """Keeps the digest of every 1m bar of [start, end) that has none, all markets at once."""
     with connection.cursor() as cursor:
         cursor.execute(TAKE, {"start": start, "end": end})
+
+
+def adopt(*, start: datetime, end: datetime) -> None:
+    """As `take`, beside trades: a bar that is emptied meanwhile leaves no digest behind."""
+    take(start=start, end=end)
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET, {"start": start, "end": end})
 
 
 def retake(market: Market, starts: Sequence[datetime]) -> None:

@@ -31,22 +31,27 @@ def between(market: Market, interval: Buckets, *, start: datetime, end: datetime
 def _stored(market: Market, interval: Interval, *, start: datetime, end: datetime) -> list[Bar]:
     marks = watermarks() if interval is not Interval.M1 else {}
     ranges = bars.cover(interval, start=start, end=end, closed_until=marks)
-    return _read_ranges(market, ranges)
+    return _read_ranges(market, interval, ranges)
+
+
+# A bar that is folded has a revision of its own once it is stored, not one of its children's.
+READ_FOR = f"{READ.removesuffix('revision')}CASE WHEN c.interval = %s THEN c.revision ELSE 0 END"
 
 
 def _read_ranges(
-    market: Market, ranges: Sequence[tuple[Interval, datetime, datetime]]
+    market: Market, interval: Interval, ranges: Sequence[tuple[Interval, datetime, datetime]]
 ) -> list[Bar]:
     if not ranges:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {READ} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
+            f"SELECT {READ_FOR} FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) "  # noqa: S608
             "AS r(level, start, stop) JOIN exchange_candle c ON c.market_id = %s "
             "AND c.interval = r.level AND c.open_time >= r.start AND c.open_time < r.stop "
             "ORDER BY c.open_time",
             [
-                [interval.value for interval, _, _ in ranges],
+                interval.value,
+                [level.value for level, _, _ in ranges],
                 [start for _, start, _ in ranges],
                 [end for _, _, end in ranges],
                 market.pk,
@@ -82,7 +87,11 @@ def in_progress(
     stored = _read_ranges_by_level(market, wanted)
     found = {}
     for interval, pieces in ranges.items():
-        parts = chain.from_iterable(stored[piece] for piece in pieces)
+        parts = [
+            bar if piece[0] is interval else bar._replace(revision=0)
+            for piece in pieces
+            for bar in stored[piece]
+        ]
         folded = bars.fold(parts, interval)
         if folded:
             found[interval] = folded[0]

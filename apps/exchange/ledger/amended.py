@@ -40,3 +40,19 @@ FROM wanted FULL JOIN moved USING (about, market, account)
 LEFT JOIN exchange_account x ON x.id = account
 WHERE coalesce(wanted.amount, 0) <> coalesce(moved.amount, 0)
 """
+
+# The last amendment of a trade says what its row is, or that there is none.
+AMENDED_TRADES_STAND_AS_AMENDED = """
+SELECT format('trade %%s/%%s does not stand as it was amended', m.symbol, a.seq), NULL::int,
+  a.market_id
+FROM (
+  SELECT DISTINCT ON (a.market_id, a.seq) a.* FROM exchange_amendment a
+  WHERE EXISTS (SELECT FROM exchange_amendment n WHERE n.market_id = a.market_id
+    AND n.seq = a.seq AND n.created_at >= %(moment)s::timestamptz)
+  ORDER BY a.market_id, a.seq, a.epoch DESC
+) a
+JOIN exchange_market m ON m.id = a.market_id
+LEFT JOIN exchange_trade t ON t.market_id = a.market_id AND t.seq = a.seq
+WHERE (a.new_price, a.new_quantity, a.new_quote_quantity)
+  IS DISTINCT FROM (t.price, t.quantity, t.quote_quantity)
+"""

@@ -90,6 +90,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("Trade journals have a trade", queries.TRADE_JOURNALS_HAVE_A_TRADE),
     Invariant("Journals pay what was traded", queries.JOURNALS_PAY_WHAT_WAS_TRADED),
     Invariant("Amended trades are settled", amended.AMENDED_TRADES_ARE_SETTLED),
+    Invariant("Amended trades stand as amended", amended.AMENDED_TRADES_STAND_AS_AMENDED),
     Invariant("Nothing is overdue", queries.NOTHING_IS_OVERDUE),
     Invariant("Nothing waits to be matched", queries.NOTHING_WAITS_TO_BE_MATCHED),
     Invariant("Bars are their trades", queries.BARS_ARE_THEIR_TRADES),

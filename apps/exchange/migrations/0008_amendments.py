@@ -18,7 +18,10 @@ END $$;
 UNKEPT = "DROP TRIGGER exchange_amendment_is_kept ON exchange_amendment;"
 
 # A ticker names the transaction that computed it: a row that another one wrote is not computed.
-WRITER = "ALTER TABLE exchange_ticker ADD COLUMN xid xid8 NOT NULL DEFAULT pg_current_xact_id();"
+WRITER = """
+ALTER TABLE exchange_ticker ADD COLUMN xid xid8 NOT NULL DEFAULT pg_current_xact_id();
+UPDATE exchange_ticker SET xid = pg_current_xact_id();
+"""
 UNWRITTEN = "ALTER TABLE exchange_ticker DROP COLUMN xid;"
 
 

@@ -219,6 +219,18 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
             "DELETE FROM exchange_trade WHERE seq = (SELECT min(seq) FROM exchange_trade)",
         ],
     ),
+    "a corrected trade stands as before": (
+        "amended_trades_stand_as_amended amended_trades_are_settled",
+        [
+            "INSERT INTO exchange_amendment (market_id, seq, epoch, kind, first_id, last_id, "
+            "price, quantity, quote_quantity, is_buyer_maker, executed_at, source, new_price, "
+            "new_quantity, new_quote_quantity, taker_fee, maker_fee, reason, by, correlation_id, "
+            "created_at) SELECT market_id, seq, 1, 'correction', first_id, last_id, price, "
+            "quantity, quote_quantity, is_buyer_maker, executed_at, source, price + 1, quantity, "
+            "quote_quantity + quantity, 0, 0, 'a', 'b', '', clock_timestamp() "
+            "FROM exchange_trade ORDER BY seq LIMIT 1",
+        ],
+    ),
     "the transaction counter went back": (
         "transactions_count_on",
         [

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from apps.exchange import amending, candles, fills, klines, orders, tickers, trades
+from apps.exchange import (
+    amending,
+    candles,
+    fills,
+    klines,
+    markets,
+    orders,
+    own,
+    tickers,
+    trades,
+)
 from apps.exchange.amending import NoSuchTrade, NotCovered, Pointless, Request, Values
 from apps.exchange.klines import Wish
 from apps.exchange.ledger import reconcile
@@ -301,7 +311,7 @@ def test_a_frozen_side_gives_back_too() -> None:
         ("2000", "1", "stands at these values already"),
         ("2000.001", "1", "price 2000.001 is no multiple of 0.01"),
         ("1990", "2", "its quantity is its orders'"),
-        ("0", "1", "must be above zero"),
+        ("0", "1", "must lie above zero"),
     ],
 )
 def test_a_correction_that_cannot_be_is_refused(price: str, quantity: str, why: str) -> None:
@@ -355,3 +365,55 @@ def test_a_live_minute_that_was_emptied_goes_on_with_a_higher_revision() -> None
     late = trade(3, minute, "13.00")
     traded(where, late)
     assert Candle.objects.get().revision == 3
+
+
+def test_a_bar_in_progress_is_not_told_its_childrens_revision() -> None:
+    open_since("2026-11-23 12:00")
+    where = factory.market()
+    traded(
+        where,
+        trade(1, "2026-11-23 12:00:30", "10.00"),
+        trade(2, "2026-11-23 12:00:40", "99.00"),
+        trade(3, "2026-11-23 12:06:00", "11.00"),
+    )
+    Trade.objects.update(source=TradeSource.REPLAYED)
+    amending.bust(where, 2, WHY)
+    now = at("2026-11-23 12:07")
+    found = candles.in_progress(where, now=now)
+    assert {interval: bar.revision for interval, bar in found.items()} == dict.fromkeys(found, 0)
+    shown = klines.read(where, Interval.H1, Wish(limit=1), now=now)
+    assert shown[0].revision == 0
+
+
+def test_a_trade_that_was_the_last_of_a_halted_market_leaves_its_open_bars() -> None:
+    where = factory.market()
+    trades.record(where, [new("10.00")], source=TradeSource.REPLAYED)
+    month = Interval.MONTH.floor(clock.db_now())
+    Trade.objects.update(executed_at=month - timedelta(days=1))
+    Candle.objects.update(open_time=Interval.M1.floor(month - timedelta(days=1)))
+    trades.record(where, [new("99.00")], source=TradeSource.REPLAYED)
+    markets.halt(where, reason="a fat finger", by="ops")
+    amending.bust(where, 2, WHY)
+    for interval in ("1h", "1M"):
+        frame = valkey.client().hget(valkey.key(f"state:candles:XRPETH:{interval}"), "frame")
+        assert frame is not None
+        assert b'"close":"10.00"' in frame
+        assert b'"tradeCount":0' in frame
+
+
+def test_a_fill_that_was_busted_is_no_second_fill_in_the_former_services_words() -> None:
+    where, seller, buyer = trading.market(), trader(ETH="2"), trader(USDC="5000")
+    sell(where, seller, "2000", "1")
+    buy(where, buyer, "2000", "1")
+    amending.bust(where, 1, WHY)
+    told = [row for row in events("trade.busted") if "userId" in row]
+    assert [own.trade_update("trade.busted", row)[0] for row in told] == ["trade.busted"] * 2
+
+
+def test_a_correction_names_only_what_changes() -> None:
+    where = closed(factory.market(), trade(1, "2026-11-23 12:00:01", "10.00", "3"))
+    amending.correct(where, 1, Values(price=Decimal("10.50")), WHY)
+    row = Trade.objects.get()
+    assert (row.price, row.quantity) == (Decimal("10.5"), 3)
+    with pytest.raises(Pointless, match="up to 9000000000"):
+        amending.correct(where, 1, Values(quantity=Decimal(10) ** 12), WHY)

@@ -1,5 +1,6 @@
 """Audits find what is wrong with market data, say which field, and say it once."""
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -10,8 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import Client
 
-from apps.exchange import audits, candles, tasks, tickers, trades
-from apps.exchange.audits import rounds
+from apps.exchange import amending, audits, candles, markets, tasks, tickers, trades
+from apps.exchange.amending import Request
+from apps.exchange.audits import findings, rounds
 from apps.exchange.models import (
     Candle,
     CandleDigest,
@@ -225,6 +227,88 @@ def test_the_task_says_what_it_looked_at(where: Market) -> None:
     sentence = tasks.audit_market_data()
     assert sentence.startswith("Audited ")
     assert " and 1 tickers: 0 new findings, 0 stand " in sentence
+
+
+def test_a_halt_and_a_resume_are_no_findings(where: Market) -> None:
+    live = market("ADAETH")
+    trades.record(
+        live,
+        [NewTrade(price=Decimal(2), quantity=Decimal(1), is_buyer_maker=False)],
+        source=TradeSource.REPLAYED,
+    )
+    tasks.update_tickers()
+    markets.halt(live, reason="odd prices", by="ops")
+    tasks.update_tickers()
+    assert look() == 0
+    markets.resume(live, reason="looked at", by="ops")
+    tasks.update_tickers()
+    assert look() == 0
+    assert found() == []
+
+
+def test_a_look_beside_trades_busts_and_halts_gives_no_false_alarm(where: Market) -> None:
+    live = market("ADAETH")
+    stop = threading.Event()
+    worker = threading.Thread(target=busy, args=(live, stop))
+    worker.start()
+    try:
+        for _ in range(12):
+            tasks.update_tickers()
+            audits.look(confirm_s=0.3)
+    finally:
+        stop.set()
+        worker.join()
+    assert found() == []
+
+
+def busy(live: Market, stop: threading.Event) -> None:
+    """Trades, busts and halts of a market, one after the other, until `stop`."""
+    new = NewTrade(price=Decimal(2), quantity=Decimal(1), is_buyer_maker=False)
+    count = 0
+    try:
+        while not stop.is_set():
+            executed = trades.record(live, [new] * 3, source=TradeSource.REPLAYED)
+            count += 1
+            if count % 5 == 0:
+                amending.bust(live, executed[1].seq, Request(reason="x", by="y"))
+            if count % 20 == 0:
+                markets.halt(live, reason="x", by="y")
+                markets.resume(live, reason="x", by="y")
+    finally:
+        connection.close()
+
+
+def test_a_gap_of_any_size_is_looked_at_in_slices_of_trades(
+    where: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "SLICE_TRADES", 2)
+    Candle.objects.all().delete()
+    assert look() >= 3
+    missing = {row[2] for row in found() if row[:2] == ("bars", "1m")}
+    assert missing == {at("2026-11-23 12:00"), at("2026-11-23 12:01"), at("2026-11-23 12:02")}
+
+
+def test_many_findings_are_told_in_few_alerts_and_none_is_resolved_that_was_cut_off(
+    where: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Candle.objects.filter(interval="1d").update(low=Decimal(1))
+    look()
+    monkeypatch.setattr(findings, "MOST", 1)
+    Candle.objects.filter(interval="1m").update(low=Decimal(1), high=Decimal(99))
+    look()
+    assert Finding.objects.filter(resolved_at=None, interval="1d").exists()
+
+
+def test_a_minute_that_lost_trades_and_bar_is_found_and_can_be_accepted(where: Market) -> None:
+    moment = at("2026-11-23 12:02")
+    Trade.objects.filter(executed_at__gte=moment).delete()
+    Candle.objects.filter(interval="1m", open_time=moment).delete()
+    look()
+    assert ("trades", "1m", moment, "trades", "gone") in [row[:5] for row in found()]
+    backfill("--accept-trades")
+    tickers.update()
+    assert look() == 0
+    assert not Finding.objects.filter(resolved_at=None).exists()
 
 
 # Repair

@@ -19,6 +19,7 @@ from moonx.core.locks import LockBusy
 REFUSED, TRY_AGAIN, INTERRUPTED = 1, 75, 130
 KEPT = "What was made is whole; run the same command again to finish."
 SHOWN = 5
+FIRST_YEAR, LAST_YEAR = 1971, 9000
 
 
 class Command(BaseCommand):
@@ -111,6 +112,8 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a time like 2026-11-26T12:00Z") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ArgumentTypeError(f"{text!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
