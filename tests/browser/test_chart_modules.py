@@ -67,6 +67,34 @@ def test_history_that_was_asked_for_earlier_does_not_undo_a_message() -> None:
     assert closes(steps) == [[0, "6", 2]]
 
 
+def test_messages_that_came_before_history_leave_no_hole_and_no_false_bars() -> None:
+    body = """
+        const early = new Early();
+        for (const bar of given.early) early.add(bar);
+        const bars = new m.Bars("1m");
+        bars.begin(given.history, early);
+        return [...bars].map((bar) => [bar.time / 60000, bar.close, bar.count]);
+    """
+
+    def begun(history: list[Any], early: list[Any]) -> Any:
+        given = {"history": history, "early": early}
+        return run("bars", body, given, also={"early": ["Early"]})
+
+    # An old bar was revised meanwhile; the newest one moved on; one that closed is known better.
+    history = [bar(100, "5"), bar(101, "6", count=3)]
+    old = bar(3, "9", closed=True, revision=1)
+    stale = bar(101, "7", count=2)
+    assert begun(history, [bar(103, "8"), stale, old]) == [
+        [100, "5", 1],
+        [101, "6", 3],
+        [102, "6", 0],
+        [103, "8", 1],
+    ]
+    revised = bar(100, "4", count=1, closed=True, revision=1)
+    assert begun(history, [revised, bar(101, "7", count=4)]) == [[100, "4", 1], [101, "7", 4]]
+    assert begun([], [bar(2, "7"), bar(1, "6")]) == [[1, "6", 1], [2, "7", 1]]
+
+
 def test_flat_bars_follow_a_bar_that_lost_its_trades() -> None:
     emptied = bar(1, "5", volume="0", count=0, closed=True, revision=1)
     steps = [["merge", [bar(0, "5"), bar(1, "7")]], ["fill", 3 * 60_000], ["apply", emptied]]

@@ -45,6 +45,10 @@ const flat = (time, price) => ({
   revision: 0,
 });
 
+/** Whether a message about a bar tells less than what is known of it. */
+export const isOlder = (bar, held) =>
+  bar.revision < held.revision || (held.closed && !bar.closed && bar.revision === held.revision);
+
 export class Bars {
   #byTime = new Map();
   #times = [];
@@ -115,12 +119,23 @@ export class Bars {
     this.replaced = true;
   }
 
+  /**
+   * Takes history, then what messages told while it was on its way, in order of time. A message about
+   * a bar before history is left out, and so is one that history has overtaken.
+   */
+  begin(bars, early) {
+    this.merge(bars, this.mark());
+    for (const bar of early) if (!this.#overtook(bar)) this.apply(bar);
+  }
+
+  #overtook(bar) {
+    return !bar.revision && bar.count < (this.#byTime.get(bar.time)?.count ?? 0);
+  }
+
   /** Takes the bar of a message; false where it is older than what is known. */
   apply(bar) {
     const held = this.#byTime.get(bar.time);
-    if (held && (bar.revision < held.revision || (held.closed && !bar.closed && bar.revision === held.revision))) {
-      return false;
-    }
+    if (held && isOlder(bar, held)) return false;
     if (!held && this.size && bar.time < this.first.time) return false;
     if (this.size) this.fill(bar.time);
     this.#put(bar);

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Bars, ofKline, ofMessage } from "./bars.js";
 import * as chart from "./chart.js";
+import { Early } from "./early.js";
 import { soon } from "./frame.js";
 import { floor } from "./intervals.js";
 import { isTrading, now, pair, selected, selection } from "./state.js";
@@ -16,7 +17,7 @@ const RETRY_MS = 5_000;
 let bars = null;
 let opened = null; // the market whose bars were opened last
 let request = new AbortController();
-let early = []; // messages that came before history did
+let early = new Early();
 let loadingOlder = false;
 let failedAt = 0;
 let line = Promise.resolve();
@@ -33,7 +34,7 @@ export async function open() {
   if (!keeps) changedSince = null;
   opened = selection.symbol;
   bars = null;
-  early = [];
+  early = new Early();
   loadingOlder = false;
   chart.wait({ keeps, words: `Loading ${selection.interval} bars` });
   try {
@@ -50,8 +51,7 @@ export async function open() {
 /** History under what messages told while it was on its way. */
 function begun(rows) {
   const found = new Bars(selection.interval);
-  for (const bar of early.sort((left, right) => left.time - right.time)) found.apply(bar);
-  found.merge(rows, 0);
+  found.begin(rows, early);
   found.complete = rows.length < FIRST;
   return found;
 }
@@ -110,7 +110,7 @@ async function checkAgain() {
 export function take(data) {
   if (data.symbol !== selection.symbol || data.interval !== selection.interval) return;
   const bar = ofMessage(data);
-  if (!bars) return early.push(bar);
+  if (!bars) return early.add(bar);
   const first = !bars.size;
   if (!first && bar.time < bars.first.time) return reopenStart();
   if (bars.misses(bar) && !isTrading(selected())) return refresh().catch(() => {});
