@@ -313,6 +313,26 @@ def test_a_bust_by_an_operator_shows_in_bars_and_ticker_without_a_reload(
     assert screen.page.evaluate("document.body.dataset.since") == "the beginning"
 
 
+def test_no_bar_is_left_of_a_markets_first_trade_that_was_withdrawn(
+    screen: Screen, stall: Stall
+) -> None:
+    start = datetime.now(UTC) - timedelta(minutes=20)
+    stall.traded(start, start + timedelta(minutes=9))
+    show(screen, stall)
+    first, second = (row[0] for row in rows(screen, stall, interval="1m") if row[8])
+    assert screen.page.evaluate(HELD)["times"][0] == first
+    stall.bust(1)
+    expect(screen.page.locator("#tape-body tr[data-mark=busted]")).to_have_count(1)
+    begins = """async (time) => {
+        const { current } = await import("/static/realtime/js/history.js");
+        return current()?.first?.time === time;
+    }"""
+    screen.page.wait_for_function(begins, arg=second)
+    stall.bust(2)
+    expect(screen.page.get_by_text("has not traded yet")).to_be_visible()
+    expect(screen.page.locator("#legend")).to_be_empty()
+
+
 def test_a_corrected_trade_stands_with_its_new_figures(
     screen: Screen, stall: Stall, push: Push
 ) -> None:

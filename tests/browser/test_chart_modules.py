@@ -23,8 +23,8 @@ def closes(steps: Sequence[object]) -> list[list[Any]]:
     """[minute, close, count] of every bar after the steps: ["merge" | "apply" | "fill", what]."""
     body = """
         const bars = new m.Bars("1m");
-        for (const [step, what, mark] of given) {
-            if (step === "merge") bars.merge(what, mark ?? bars.mark());
+        for (const [step, what, mark, since] of given) {
+            if (step === "merge") bars.merge(what, mark ?? bars.mark(), since);
             else bars[step](what);
         }
         return [...bars].map((bar) => [bar.time / 60000, bar.close, bar.count]);
@@ -116,6 +116,25 @@ def test_history_that_was_asked_for_earlier_does_not_undo_a_revision() -> None:
         ["merge", [bar(0, "5", count=3)], 0],
     ]
     assert closes(steps) == [[0, "4", 2]]
+
+
+def test_bars_go_that_history_does_not_know_any_more() -> None:
+    """The market's first trade was withdrawn: its history begins at the next one."""
+    steps: list[list[Any]] = [
+        ["merge", [bar(0, "5"), bar(1, "5", count=0), bar(2, "5", count=0), bar(3, "7")]],
+        ["fill", 4 * 60_000],
+    ]
+    again = ["merge", [bar(3, "7"), bar(4, "7", count=0)]]
+    assert closes([*steps, [*again, 0]])[0] == [0, "5", 1]
+    assert closes([*steps, [*again, 0, 0]]) == [[3, "7", 1], [4, "7", 0]]
+    # A trade came late to a bar while history was on its way.
+    late = ["apply", bar(1, "6", count=1, closed=True, revision=1)]
+    assert closes([*steps, late, [*again, 0, 0]]) == [
+        [1, "6", 1],
+        [2, "6", 0],
+        [3, "7", 1],
+        [4, "7", 0],
+    ]
 
 
 def test_a_revised_bar_is_marked_and_stays_so_when_history_comes_again() -> None:

@@ -106,9 +106,11 @@ export class Bars {
 
   /**
    * Takes history in order of time. A bar that a message moved on since `mark`, while history was on
-   * its way, stays: where trades were added to it, and where it was revised.
+   * its way, stays: where trades were added to it, and where it was revised. History that was asked
+   * for from `since` on and begins later knows of no bar between: those that are held go.
    */
-  merge(bars, mark) {
+  merge(bars, mark, since = Infinity) {
+    if (bars.length) this.#drop(since, bars[0].time, mark);
     for (const bar of bars) {
       const held = this.#byTime.get(bar.time);
       const touched = (this.#touched.get(bar.time) ?? 0) > mark;
@@ -117,6 +119,15 @@ export class Bars {
     this.#times = [...this.#byTime.keys()].sort((left, right) => left - right);
     if (bars.length) this.#carry(this.#byTime.get(bars.at(-1).time));
     this.replaced = true;
+  }
+
+  // Up to one that a message brought since `mark`: the flat bars after that one are right.
+  #drop(from, to, mark) {
+    for (const time of this.#times.slice(this.indexOf(from), this.indexOf(to))) {
+      if ((this.#touched.get(time) ?? 0) > mark) return;
+      this.#byTime.delete(time);
+      this.#touched.delete(time);
+    }
   }
 
   /**

@@ -70,7 +70,10 @@ export const refresh = () =>
     return reload({ limit: FIRST }, (rows) => rows[0].time <= bars.last.time);
   });
 
-/** Takes bars that are asked for again; where `fits(rows)` fails there would be a hole, and all start over. */
+/**
+ * Takes bars that are asked for again. All start over where there are none any more, and where
+ * `fits(rows)` fails: there would be a hole.
+ */
 async function reload(query, fits = () => true) {
   const { signal } = request;
   const [held, mark] = [bars, bars.mark()];
@@ -78,9 +81,10 @@ async function reload(query, fits = () => true) {
     if (!signal.aborted) throw error;
     return [];
   });
-  if (signal.aborted || held !== bars || !rows.length) return;
-  if (!fits(rows)) return open();
-  bars.merge(rows, mark);
+  if (signal.aborted || held !== bars) return;
+  if (!rows.length || !fits(rows)) return open();
+  const isAll = rows.length < query.limit; // of the newest: the first one is the market's first
+  bars.merge(rows, mark, query.startTime ?? (isAll ? bars.first.time : Infinity));
   soon(chart.draw);
 }
 
