@@ -222,6 +222,18 @@ def test_a_file_that_cannot_be_had_says_so(screen: Screen, stall: Stall, watch: 
     expect(foot).to_have_text("Not exported: Too busy. Press CSV to try again.")
 
 
+def test_a_file_without_bars_says_so(screen: Screen, stall: Stall) -> None:
+    """What is in view was withdrawn, and the page has not heard of it yet."""
+    stall.trade("100.00")
+    screen.open(stall)
+    screen.expect_close("100.00")
+    screen.page.route("**/api/v3/klines*startTime*", lambda route: route.fulfill(json=[]))
+    screen.page.locator("#download").click()
+    expect(screen.page.locator("#asof")).to_have_text(
+        "Not exported: The server has no bars of this time any more. Press CSV to try again."
+    )
+
+
 Push = Callable[[str, str, dict[str, Any]], None]
 
 
