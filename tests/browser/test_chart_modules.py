@@ -95,6 +95,20 @@ def test_messages_that_came_before_history_leave_no_hole_and_no_false_bars() -> 
     assert begun([], [bar(2, "7"), bar(1, "6")]) == [[1, "6", 1], [2, "7", 1]]
 
 
+def test_of_each_bar_one_early_message_is_kept_and_none_when_history_does_not_come() -> None:
+    body = """
+        const early = new m.Early();
+        for (const bar of given) early.add(bar);
+        const kept = [...early].map((bar) => [bar.time / 60000, bar.close]);
+        early.stop();
+        for (const bar of given) early.add(bar);
+        return [kept, [...early]];
+    """
+    ticks = [bar(2, str(n)) for n in range(500)]
+    closed = bar(1, "6", closed=True)
+    assert run("early", body, [*ticks, closed, bar(1, "5")]) == [[[1, "6"], [2, "499"]], []]
+
+
 def test_flat_bars_follow_a_bar_that_lost_its_trades() -> None:
     emptied = bar(1, "5", volume="0", count=0, closed=True, revision=1)
     steps = [["merge", [bar(0, "5"), bar(1, "7")]], ["fill", 3 * 60_000], ["apply", emptied]]

@@ -44,7 +44,9 @@ export async function open() {
     if (bars.size) chart.show(bars);
     else chart.explain(`${pair(selected())} has not traded yet. Its first trade opens the first bar.`);
   } catch (error) {
-    if (!signal.aborted) chart.explain(`${selection.interval} bars could not be loaded. ${error.message}`, open);
+    if (signal.aborted) return;
+    early.stop();
+    chart.explain(`${selection.interval} bars could not be loaded. ${error.message}`, open);
   }
 }
 
