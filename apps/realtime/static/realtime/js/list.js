@@ -5,7 +5,7 @@ import { arrange, byId, el, flash, text, tone } from "./dom.js";
 import { compact, cut, percent, sign } from "./format.js";
 import { ordered } from "./ordering.js";
 import { sparkline } from "./sparkline.js";
-import { markets, movement, pair, selection } from "./state.js";
+import { markets, movement, pair, selected, selection } from "./state.js";
 
 const NONE = "–";
 const body = byId("list-body");
@@ -83,12 +83,18 @@ function visible() {
   return found.sort(ordered(sorting));
 }
 
+/** Draws every market's row, in order. */
 export function draw() {
   if (!ready && !markets.size) return;
   const found = visible();
   place(found.map((market) => rowOf(market)));
   for (const market of found) drawRow(market);
   drawNote(found.length);
+}
+
+/** Draws the row of the selected market, where it stands: a trade changes no other and moves none. */
+export function drawSelected() {
+  if (rows.has(selection.symbol)) drawRow(selected());
 }
 
 // Markets that appear above what is in view do not move it; those that change places do.
