@@ -134,6 +134,45 @@ def test_older_bars_that_do_not_come_are_asked_for_by_the_next_move(
     expect(hint).to_be_empty()
 
 
+def test_a_move_in_the_pause_after_a_failure_is_not_lost(
+    screen: Screen, stall: Stall, watch: Watch
+) -> None:
+    watch.expected_statuses = frozenset({503})
+    stall.traded(*past(900))
+    show(screen, stall)
+    screen.page.route(
+        "**/api/v3/klines*endTime*",
+        lambda route: route.fulfill(status=503, json={"msg": "Too busy."}),
+        times=1,
+    )
+    scroll(screen.page, left_px=6_000)
+    hint = screen.page.locator("#chart-hint")
+    expect(hint).to_contain_text("Moving the chart tries again.")
+    scroll(screen.page, left_px=100)
+    expect(hint).to_be_empty()
+    assert len(screen.page.evaluate(HELD)["times"]) > 900
+
+
+def test_older_bars_given_up_for_another_interval_are_no_failure(
+    screen: Screen, stall: Stall
+) -> None:
+    stall.traded(*past(MINUTES))
+    show(screen, stall)
+    holding(screen.page, "**/api/v3/klines*interval=1m*endTime*")
+    scroll(screen.page, left_px=6_000)
+    hint = screen.page.locator("#chart-hint")
+    expect(hint).to_have_text("Loading older bars")
+    choose(screen.page, "5m")
+    canvas = screen.page.locator("#canvas")
+    expect(canvas).to_have_attribute("aria-label", re.compile(", 5m candlesticks"))
+    asked = """async () => {
+        (await import("/static/realtime/js/history.js")).older();
+        return document.getElementById("chart-hint").textContent;
+    }"""
+    assert screen.page.evaluate(asked) == "Loading older bars"
+    expect(hint).to_be_empty()
+
+
 SAMPLER = """() => {
     window.samples = [];
     const sample = () => {

@@ -19,7 +19,8 @@ let opened = null; // the market whose bars were opened last
 let request = new AbortController();
 let early = new Early();
 let loadingOlder = false;
-let failedAt = 0;
+let failedAt = -Infinity; // by the clock of this page's life, which nobody sets back
+let asksAgain = null;
 let line = Promise.resolve();
 
 /** The bars that are held; null while they are on their way. */
@@ -36,6 +37,8 @@ export async function open() {
   bars = null;
   early = new Early();
   loadingOlder = false;
+  failedAt = -Infinity;
+  clearTimeout(asksAgain);
   chart.wait({ keeps, words: `Loading ${selection.interval} bars` });
   try {
     const rows = await fetchBars({ limit: FIRST }, signal);
@@ -143,9 +146,18 @@ export function tick() {
   if (bars.changed.size) soon(chart.draw);
 }
 
-/** Loads bars before the oldest one, until there is none; after a failure the next call tries again. */
+/**
+ * Loads bars before the oldest one, until there is none; after a failure the next call tries again,
+ * when a pause is over.
+ */
 export async function older() {
-  if (loadingOlder || !bars?.size || bars.complete || Date.now() - failedAt < PAUSE_MS) return;
+  if (loadingOlder || !bars?.size || bars.complete) return;
+  clearTimeout(asksAgain);
+  const pause = failedAt + PAUSE_MS - performance.now();
+  if (pause > 0) {
+    asksAgain = setTimeout(older, pause);
+    return;
+  }
   loadingOlder = true;
   const { signal } = request;
   chart.hint("Loading older bars");
@@ -153,8 +165,9 @@ export async function older() {
     await inTurn(() => prepend(signal));
     if (!signal.aborted) chart.hint("");
   } catch (error) {
-    failedAt = Date.now();
-    if (!signal.aborted) chart.hint(`Older bars could not be loaded. ${error.message} Moving the chart tries again.`);
+    if (signal.aborted) return;
+    failedAt = performance.now();
+    chart.hint(`Older bars could not be loaded. ${error.message} Moving the chart tries again.`);
   } finally {
     if (!signal.aborted) loadingOlder = false;
   }
