@@ -308,7 +308,14 @@ def test_a_revised_bar_is_told_and_the_flat_bars_after_it_follow(
     screen.expect_close("90.00")
     screen.page.evaluate(HOVER_REVISED)
     expect(screen.page.locator("#revision")).to_have_text("revised twice")
-    expect(screen.page.locator("#canvas")).to_have_attribute("title", "revised twice")
+    canvas = screen.page.locator("#canvas")
+    expect(canvas).to_have_attribute("title", "revised twice")
+    for interval in ("5m", "1m"):
+        choose(screen.page, interval)
+        expect(canvas).to_have_attribute("aria-label", re.compile(f", {interval} candlesticks"))
+    expect(screen.page.locator("#revision")).to_be_empty()
+    screen.page.evaluate(HOVER_REVISED)
+    expect(screen.page.locator("#revision")).to_have_text("revised twice")
 
 
 # Moves the crosshair from the left until it meets a revised bar.

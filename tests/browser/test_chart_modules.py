@@ -172,6 +172,41 @@ def test_a_revised_bar_is_marked_and_stays_so_when_history_comes_again() -> None
     assert revisions == [0, 2, 0, 0, 0]
 
 
+def test_marks_are_known_when_an_interval_is_shown_again_and_of_bars_alone() -> None:
+    body = """
+        const [minutes, others] = [["A", "1m"], ["A", "5m"]].map(
+            ([symbol, interval]) => new m.Bars(interval, revisedOf({ symbol, interval })));
+        for (const bars of [minutes, others]) bars.merge(given.history, 0);
+        for (const bar of given.messages) minutes.apply(bar);
+        const again = new m.Bars("1m", revisedOf({ symbol: "A", interval: "1m" }));
+        again.merge(given.history, 0);
+        const fewer = new m.Bars("1m", again.revised);
+        fewer.merge(given.history.slice(1), 0);
+        const marked = (bars) => marksOf(bars, {}).map(({ time }) => time / 60);
+        return [[minutes, others, again, fewer].map(marked), [...again].map((bar) => bar.revision)];
+    """
+    given = {
+        "history": [bar(0, "5"), bar(1, "6")],
+        "messages": [bar(n, "7", closed=True, revision=n + 1) for n in (0, 1)],
+    }
+    also = {"marks": ["marksOf"], "revised": ["revisedOf"]}
+    marked, revisions = run("bars", body, given, also=also)
+    assert marked == [[0, 1], [], [0, 1], [1]]
+    assert revisions == [1, 2]
+
+
+def test_what_is_known_of_revisions_has_an_end() -> None:
+    body = """
+        const of = (n) => m.revisedOf({ symbol: `M${n}`, interval: "1m" });
+        for (let time = 0; time < 5000; time += 1) of(0).set(time, 1);
+        const first = of(0);
+        const held = [first.size, first.has(4999)];
+        for (let n = 1; n < 1000; n += 1) of(n);
+        return [...held, of(999) === of(999), of(0) === first];
+    """
+    assert run("revised", body, None) == [1000, True, True, False]
+
+
 def test_a_revision_is_told_in_words() -> None:
     assert run("wording", "return [1, 2, 3].map(m.revisions);", None) == [
         "revised once",

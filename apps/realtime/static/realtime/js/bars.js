@@ -2,6 +2,7 @@
 // traded, exactly as the history endpoint would answer.
 
 import { floor, next } from "./intervals.js";
+import { Revised } from "./revised.js";
 
 /** A bar out of a row of /api/v3/klines. */
 export function ofKline(row) {
@@ -55,11 +56,12 @@ export class Bars {
   #touched = new Map(); // open time → clock at which a message brought the bar
   #clock = 0;
 
-  constructor(interval) {
+  /** `revised` is what is known of revisions already; what messages tell of them is added. */
+  constructor(interval, revised = new Revised()) {
     this.interval = interval;
+    this.revised = revised;
     this.changed = new Set();
     this.replaced = false; // more changed than can be told bar by bar
-    this.revised = new Set(); // open times of bars of which a message told a revision
     this.complete = false; // whether the first bar is the market's first
   }
 
@@ -188,8 +190,8 @@ export class Bars {
   // Neither history nor a flat bar tells of revisions: what a message told of them stays known.
   #keep(bar) {
     const held = this.#byTime.get(bar.time);
-    const revision = Math.max(bar.revision, held?.revision ?? 0);
-    if (revision) this.revised.add(bar.time);
+    const revision = Math.max(bar.revision, held?.revision ?? 0, this.revised.get(bar.time) ?? 0);
+    if (revision) this.revised.set(bar.time, revision);
     this.#byTime.set(bar.time, { ...bar, revision, closed: bar.closed || (held?.closed ?? false) });
   }
 }

@@ -6,6 +6,7 @@ import * as chart from "./chart.js";
 import { Early } from "./early.js";
 import { soon } from "./frame.js";
 import { floor } from "./intervals.js";
+import { revisedOf } from "./revised.js";
 import { isTrading, now, pair, selected, selection } from "./state.js";
 
 const FIRST = 500;
@@ -55,7 +56,7 @@ export async function open() {
 
 /** History under what messages told while it was on its way. */
 function begun(rows) {
-  const found = new Bars(selection.interval);
+  const found = new Bars(selection.interval, revisedOf(selection));
   found.begin(rows, early);
   found.complete = rows.length < FIRST;
   return found;
