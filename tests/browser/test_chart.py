@@ -423,3 +423,7 @@ def test_averages_are_chosen_and_remembered(screen: Screen, stall: Stall) -> Non
     screen.expect_live()
     expect(long).to_have_attribute("aria-pressed", "false")
     expect(screen.page.locator("#averages [aria-pressed=true]")).to_have_count(2)
+    fast = screen.page.locator("#averages button").first
+    for width in (1440, 390):
+        screen.page.set_viewport_size({"width": width, "height": 740})
+        expect(fast).to_have_accessible_name(re.compile(r"^MA 7 1\d\d\.\d\d$"))

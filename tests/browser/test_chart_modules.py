@@ -288,6 +288,18 @@ def test_the_list_is_ordered_by_amounts_and_what_has_none_comes_last() -> None:
     assert run("ordering", body, markets) == ["DBAFCE", "FABDCE"]
 
 
+def test_volumes_are_compared_within_one_quote_asset() -> None:
+    """0.5 BTC is not less than 900 USDC; what has no volume comes last."""
+    volumes = [("A", "USDC", "900"), ("B", "BTC", "0.5"), ("C", "USDC", "1000"), ("D", "BTC", None)]
+    markets = [
+        {"symbol": name, "base": name, "quote": quote, "ticker": volume and {"quoteVolume": volume}}
+        for name, quote, volume in [*volumes, ("E", "BTC", "0.75")]
+    ]
+    body = """return [true, false].map((down) =>
+        [...given].sort(m.ordered({ by: "volume", down })).map(({ symbol }) => symbol).join(""));"""
+    assert run("ordering", body, markets) == ["EBCAD", "BEACD"]
+
+
 def test_the_tape_never_hides_a_hole() -> None:
     body = """
         const tape = new m.Trades();

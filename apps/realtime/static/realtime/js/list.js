@@ -63,11 +63,21 @@ function sortBy(button) {
   sorting.down = same ? !sorting.down : button.dataset.sort !== "name";
   sorting.by = button.dataset.sort;
   byId("list").dataset.sort = sorting.by;
-  for (const other of document.querySelectorAll("#list button[data-sort]")) delete other.dataset.direction;
-  for (const head of document.querySelectorAll("#list th[aria-sort]")) head.ariaSort = "none";
-  button.dataset.direction = sorting.down ? "down" : "up";
-  button.closest("th").ariaSort = sorting.down ? "descending" : "ascending";
+  for (const other of document.querySelectorAll("#list button[data-sort]")) tellSorting(other);
   draw();
+}
+
+// Two buttons share a head, so that the head's own state could not say by which of them.
+function tellSorting(button) {
+  const chosen = button.dataset.sort === sorting.by;
+  button.ariaPressed = String(chosen);
+  if (chosen) {
+    button.dataset.direction = sorting.down ? "down" : "up";
+    button.setAttribute("aria-description", sorting.down ? "descending" : "ascending");
+  } else {
+    delete button.dataset.direction;
+    button.removeAttribute("aria-description");
+  }
 }
 
 /** Markets have been learnt: from now on, none means none. */
