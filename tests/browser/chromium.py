@@ -24,7 +24,7 @@ ARGUMENTS = [
 
 
 # What a browser says of a server that is not there, or was killed before it answered.
-GONE = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE")
+GONE = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED")
 
 
 def executable() -> str | None:

@@ -134,6 +134,46 @@ def test_older_bars_that_do_not_come_are_asked_for_by_the_next_move(
     expect(hint).to_be_empty()
 
 
+def test_a_move_in_the_pause_after_a_failure_is_not_lost(
+    screen: Screen, stall: Stall, watch: Watch
+) -> None:
+    watch.expected_statuses = frozenset({503})
+    stall.traded(*past(900))
+    show(screen, stall)
+    screen.page.route(
+        "**/api/v3/klines*endTime*",
+        lambda route: route.fulfill(status=503, json={"msg": "Too busy."}),
+        times=1,
+    )
+    scroll(screen.page, left_px=6_000)
+    hint = screen.page.locator("#chart-hint")
+    expect(hint).to_contain_text("Moving the chart tries again.")
+    scroll(screen.page, left_px=100)
+    expect(hint).to_be_empty()
+    assert len(screen.page.evaluate(HELD)["times"]) > 900
+
+
+def test_older_bars_given_up_for_another_interval_are_no_failure(
+    screen: Screen, stall: Stall
+) -> None:
+    stall.traded(*past(MINUTES))
+    show(screen, stall)
+    held = holding(screen.page, "**/api/v3/klines*endTime*")
+    scroll(screen.page, left_px=6_000)
+    hint = screen.page.locator("#chart-hint")
+    expect(hint).to_have_text("Loading older bars")
+    choose(screen.page, "5m")
+    canvas = screen.page.locator("#canvas")
+    expect(canvas).to_have_attribute("aria-label", re.compile(", 5m candlesticks"))
+    asked = """async () => {
+        (await import("/static/realtime/js/history.js")).older();
+        return document.getElementById("chart-hint").textContent;
+    }"""
+    assert screen.page.evaluate(asked) == "Loading older bars"
+    held[-1].continue_()
+    expect(hint).to_be_empty()
+
+
 SAMPLER = """() => {
     window.samples = [];
     const sample = () => {
@@ -222,6 +262,18 @@ def test_a_file_that_cannot_be_had_says_so(screen: Screen, stall: Stall, watch: 
     expect(foot).to_have_text("Not exported: Too busy. Press CSV to try again.")
 
 
+def test_a_file_without_bars_says_so(screen: Screen, stall: Stall) -> None:
+    """What is in view was withdrawn, and the page has not heard of it yet."""
+    stall.trade("100.00")
+    screen.open(stall)
+    screen.expect_close("100.00")
+    screen.page.route("**/api/v3/klines*startTime*", lambda route: route.fulfill(json=[]))
+    screen.page.locator("#download").click()
+    expect(screen.page.locator("#asof")).to_have_text(
+        "Not exported: The server has no bars of this time any more. Press CSV to try again."
+    )
+
+
 Push = Callable[[str, str, dict[str, Any]], None]
 
 
@@ -258,7 +310,17 @@ def test_a_revised_bar_is_told_and_the_flat_bars_after_it_follow(
     screen.page.evaluate(HOVER_REVISED)
     expect(screen.page.locator("#revision")).to_have_text("revised twice")
     expect(screen.page.locator("#canvas")).to_have_attribute("title", "revised twice")
+    for interval in ("5m", "1m"):
+        choose(screen.page, interval)
+        screen.page.wait_for_function(SHOWS, arg=interval)
+    screen.page.evaluate(HOVER_REVISED)
+    expect(screen.page.locator("#revision")).to_have_text("revised twice")
 
+
+SHOWS = """async (interval) => {
+    const { current } = await import("/static/realtime/js/history.js");
+    return current()?.interval === interval;
+}"""
 
 # Moves the crosshair from the left until it meets a revised bar.
 HOVER_REVISED = """async () => {
@@ -313,6 +375,26 @@ def test_a_bust_by_an_operator_shows_in_bars_and_ticker_without_a_reload(
     assert screen.page.evaluate("document.body.dataset.since") == "the beginning"
 
 
+def test_no_bar_is_left_of_a_markets_first_trade_that_was_withdrawn(
+    screen: Screen, stall: Stall
+) -> None:
+    start = datetime.now(UTC) - timedelta(minutes=20)
+    stall.traded(start, start + timedelta(minutes=9))
+    show(screen, stall)
+    first, second = (row[0] for row in rows(screen, stall, interval="1m") if row[8])
+    assert screen.page.evaluate(HELD)["times"][0] == first
+    stall.bust(1)
+    expect(screen.page.locator("#tape-body tr[data-mark=busted]")).to_have_count(1)
+    begins = """async (time) => {
+        const { current } = await import("/static/realtime/js/history.js");
+        return current()?.first?.time === time;
+    }"""
+    screen.page.wait_for_function(begins, arg=second)
+    stall.bust(2)
+    expect(screen.page.get_by_text("has not traded yet")).to_be_visible()
+    expect(screen.page.locator("#legend")).to_be_empty()
+
+
 def test_a_corrected_trade_stands_with_its_new_figures(
     screen: Screen, stall: Stall, push: Push
 ) -> None:
@@ -345,3 +427,7 @@ def test_averages_are_chosen_and_remembered(screen: Screen, stall: Stall) -> Non
     screen.expect_live()
     expect(long).to_have_attribute("aria-pressed", "false")
     expect(screen.page.locator("#averages [aria-pressed=true]")).to_have_count(2)
+    fast = screen.page.locator("#averages button").first
+    for width in (1440, 390):
+        screen.page.set_viewport_size({"width": width, "height": 740})
+        expect(fast).to_have_accessible_name(re.compile(r"^MA 7 1\d\d\.\d\d$"))

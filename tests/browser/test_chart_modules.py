@@ -23,8 +23,8 @@ def closes(steps: Sequence[object]) -> list[list[Any]]:
     """[minute, close, count] of every bar after the steps: ["merge" | "apply" | "fill", what]."""
     body = """
         const bars = new m.Bars("1m");
-        for (const [step, what, mark] of given) {
-            if (step === "merge") bars.merge(what, mark ?? bars.mark());
+        for (const [step, what, mark, since] of given) {
+            if (step === "merge") bars.merge(what, mark ?? bars.mark(), since);
             else bars[step](what);
         }
         return [...bars].map((bar) => [bar.time / 60000, bar.close, bar.count]);
@@ -67,6 +67,48 @@ def test_history_that_was_asked_for_earlier_does_not_undo_a_message() -> None:
     assert closes(steps) == [[0, "6", 2]]
 
 
+def test_messages_that_came_before_history_leave_no_hole_and_no_false_bars() -> None:
+    body = """
+        const early = new Early();
+        for (const bar of given.early) early.add(bar);
+        const bars = new m.Bars("1m");
+        bars.begin(given.history, early);
+        return [...bars].map((bar) => [bar.time / 60000, bar.close, bar.count]);
+    """
+
+    def begun(history: list[Any], early: list[Any]) -> Any:
+        given = {"history": history, "early": early}
+        return run("bars", body, given, also={"early": ["Early"]})
+
+    # An old bar was revised meanwhile; the newest one moved on; one that closed is known better.
+    history = [bar(100, "5"), bar(101, "6", count=3)]
+    old = bar(3, "9", closed=True, revision=1)
+    stale = bar(101, "7", count=2)
+    assert begun(history, [bar(103, "8"), stale, old]) == [
+        [100, "5", 1],
+        [101, "6", 3],
+        [102, "6", 0],
+        [103, "8", 1],
+    ]
+    revised = bar(100, "4", count=1, closed=True, revision=1)
+    assert begun(history, [revised, bar(101, "7", count=4)]) == [[100, "4", 1], [101, "7", 4]]
+    assert begun([], [bar(2, "7"), bar(1, "6")]) == [[1, "6", 1], [2, "7", 1]]
+
+
+def test_of_each_bar_one_early_message_is_kept_and_none_when_history_does_not_come() -> None:
+    body = """
+        const early = new m.Early();
+        for (const bar of given) early.add(bar);
+        const kept = [...early].map((bar) => [bar.time / 60000, bar.close]);
+        early.stop();
+        for (const bar of given) early.add(bar);
+        return [kept, [...early]];
+    """
+    ticks = [bar(2, str(n)) for n in range(500)]
+    closed = bar(1, "6", closed=True)
+    assert run("early", body, [*ticks, closed, bar(1, "5")]) == [[[1, "6"], [2, "499"]], []]
+
+
 def test_flat_bars_follow_a_bar_that_lost_its_trades() -> None:
     emptied = bar(1, "5", volume="0", count=0, closed=True, revision=1)
     steps = [["merge", [bar(0, "5"), bar(1, "7")]], ["fill", 3 * 60_000], ["apply", emptied]]
@@ -90,6 +132,25 @@ def test_history_that_was_asked_for_earlier_does_not_undo_a_revision() -> None:
     assert closes(steps) == [[0, "4", 2]]
 
 
+def test_bars_go_that_history_does_not_know_any_more() -> None:
+    """The market's first trade was withdrawn: its history begins at the next one."""
+    steps: list[list[Any]] = [
+        ["merge", [bar(0, "5"), bar(1, "5", count=0), bar(2, "5", count=0), bar(3, "7")]],
+        ["fill", 4 * 60_000],
+    ]
+    again = ["merge", [bar(3, "7"), bar(4, "7", count=0)]]
+    assert closes([*steps, [*again, 0]])[0] == [0, "5", 1]
+    assert closes([*steps, [*again, 0, 0]]) == [[3, "7", 1], [4, "7", 0]]
+    # A trade came late to a bar while history was on its way.
+    late = ["apply", bar(1, "6", count=1, closed=True, revision=1)]
+    assert closes([*steps, late, [*again, 0, 0]]) == [
+        [1, "6", 1],
+        [2, "6", 0],
+        [3, "7", 1],
+        [4, "7", 0],
+    ]
+
+
 def test_a_revised_bar_is_marked_and_stays_so_when_history_comes_again() -> None:
     body = """
         const bars = new m.Bars("1m");
@@ -109,6 +170,41 @@ def test_a_revised_bar_is_marked_and_stays_so_when_history_comes_again() -> None
     assert [(mark["time"], mark["color"]) for mark in shown] == [(0, "grey"), (60, "amber")]
     assert shown[0]["text"] == "First trade"
     assert revisions == [0, 2, 0, 0, 0]
+
+
+def test_marks_are_known_when_an_interval_is_shown_again_and_of_bars_alone() -> None:
+    body = """
+        const [minutes, others] = [["A", "1m"], ["A", "5m"]].map(
+            ([symbol, interval]) => new m.Bars(interval, revisedOf({ symbol, interval })));
+        for (const bars of [minutes, others]) bars.merge(given.history, 0);
+        for (const bar of given.messages) minutes.apply(bar);
+        const again = new m.Bars("1m", revisedOf({ symbol: "A", interval: "1m" }));
+        again.merge(given.history, 0);
+        const fewer = new m.Bars("1m", again.revised);
+        fewer.merge(given.history.slice(1), 0);
+        const marked = (bars) => marksOf(bars, {}).map(({ time }) => time / 60);
+        return [[minutes, others, again, fewer].map(marked), [...again].map((bar) => bar.revision)];
+    """
+    given = {
+        "history": [bar(0, "5"), bar(1, "6")],
+        "messages": [bar(n, "7", closed=True, revision=n + 1) for n in (0, 1)],
+    }
+    also = {"marks": ["marksOf"], "revised": ["revisedOf"]}
+    marked, revisions = run("bars", body, given, also=also)
+    assert marked == [[0, 1], [], [0, 1], [1]]
+    assert revisions == [1, 2]
+
+
+def test_what_is_known_of_revisions_has_an_end() -> None:
+    body = """
+        const of = (n) => m.revisedOf({ symbol: `M${n}`, interval: "1m" });
+        for (let time = 0; time < 5000; time += 1) of(0).set(time, 1);
+        const first = of(0);
+        const held = [first.size, first.has(4999)];
+        for (let n = 1; n < 1000; n += 1) of(n);
+        return [...held, of(999) === of(999), of(0) === first];
+    """
+    assert run("revised", body, None) == [1000, True, True, False]
 
 
 def test_a_revision_is_told_in_words() -> None:
@@ -190,6 +286,18 @@ def test_the_list_is_ordered_by_amounts_and_what_has_none_comes_last() -> None:
     body = """return [true, false].map((down) =>
         [...given].sort(m.ordered({ by: "volume", down })).map(({ symbol }) => symbol).join(""));"""
     assert run("ordering", body, markets) == ["DBAFCE", "FABDCE"]
+
+
+def test_volumes_are_compared_within_one_quote_asset() -> None:
+    """0.5 BTC is not less than 900 USDC; what has no volume comes last."""
+    volumes = [("A", "USDC", "900"), ("B", "BTC", "0.5"), ("C", "USDC", "1000"), ("D", "BTC", None)]
+    markets = [
+        {"symbol": name, "base": name, "quote": quote, "ticker": volume and {"quoteVolume": volume}}
+        for name, quote, volume in [*volumes, ("E", "BTC", "0.75")]
+    ]
+    body = """return [true, false].map((down) =>
+        [...given].sort(m.ordered({ by: "volume", down })).map(({ symbol }) => symbol).join(""));"""
+    assert run("ordering", body, markets) == ["EBCAD", "BEACD"]
 
 
 def test_the_tape_never_hides_a_hole() -> None:

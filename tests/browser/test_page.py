@@ -149,10 +149,31 @@ def test_a_column_sorts_by_its_amounts(screen: Screen, site: Site) -> None:
     screen.open(cheap)
     screen.page.locator("#search").fill("sort")
     names = screen.page.locator("#list-body tr[data-symbol] a")
-    screen.page.get_by_role("button", name="Last", exact=True).click()
+    last = screen.page.get_by_role("button", name="Last", exact=True)
+    last.click()
     expect(names).to_have_text(["SORTB/USDC", "SORTA/USDC", "SORTC/USDC", "SORTD/USDC"])
-    screen.page.get_by_role("button", name="Last", exact=True).click()
+    expect(last).to_have_accessible_description("descending")
+    last.click()
     expect(names).to_have_text(["SORTC/USDC", "SORTA/USDC", "SORTB/USDC", "SORTD/USDC"])
+    expect(last).to_have_accessible_description("ascending")
+    expect(screen.page.locator("#list th [aria-pressed=true]")).to_have_text(["Last"])
+
+
+def test_a_trade_moves_a_price_and_the_next_tickers_the_order(screen: Screen, site: Site) -> None:
+    for base, price in (("MOVEA", "10.00"), ("MOVEB", "9.00")):
+        stall = Stall(site, base)
+        stall.trade(price)
+    stall.update_tickers()
+    screen.open(stall)
+    screen.page.locator("#search").fill("move")
+    names = screen.page.locator("#list-body tr[data-symbol] a")
+    screen.page.get_by_role("button", name="Last", exact=True).click()
+    expect(names).to_have_text(["MOVEA/USDC", "MOVEB/USDC"])
+    stall.trade("11.00")
+    screen.expect_last("11.00")
+    expect(names).to_have_text(["MOVEA/USDC", "MOVEB/USDC"])
+    stall.update_tickers()
+    expect(names).to_have_text(["MOVEB/USDC", "MOVEA/USDC"])
 
 
 def test_the_list_is_sorted_by_the_days_volume(screen: Screen, site: Site) -> None:

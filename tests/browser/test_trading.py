@@ -231,9 +231,12 @@ def test_an_order_that_did_not_arrive_is_said_to_be_none(desk: Desk, watch: Watc
 def test_depth_is_drawn_from_the_book_and_moves_with_it(desk: Desk, other: int) -> None:
     desk.stall.place(other, "sell", "101.00", "2")
     desk.stall.place(other, "buy", "99.00", "2")
-    desk.page.get_by_role("button", name="Depth").click()
+    switch = desk.page.locator("#chart-switch")
+    place = switch.bounding_box()
+    switch.get_by_role("button", name="Depth").click()
     picture = desk.page.locator("#depth-picture")
     expect(picture).to_have_attribute("aria-label", re.compile("Best bid 99.00, best ask 101.00"))
+    assert switch.bounding_box() == place
     before = picture.locator(".depth-line.up").get_attribute("d")
     desk.stall.place(other, "buy", "100.00", "5")
     expect(picture).to_have_attribute("aria-label", re.compile("Best bid 100.00"))

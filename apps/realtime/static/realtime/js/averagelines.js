@@ -21,7 +21,7 @@ export function start(chart, redraw) {
   const chosen = (recall("averages") ?? PERIODS.join(" ")).split(" ");
   for (const period of PERIODS) {
     const value = el("span", { class: "value" });
-    const button = el("button", { type: "button", "data-tone": TONES[period], title: `Moving average of ${period} closes` }, el("span", { class: "word" }, "MA "), String(period), value);
+    const button = el("button", { type: "button", "data-tone": TONES[period], title: `Moving average of ${period} closes` }, el("span", { class: "word" }, "MA "), `${period} `, value);
     const line = { period, button, value, series: chart.addSeries(LineSeries, OPTIONS), shows: chosen.includes(String(period)), newest: 0 };
     button.addEventListener("click", () => toggle(line, redraw));
     button.ariaPressed = String(line.shows);

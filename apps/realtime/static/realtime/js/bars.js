@@ -2,6 +2,7 @@
 // traded, exactly as the history endpoint would answer.
 
 import { floor, next } from "./intervals.js";
+import { Revised } from "./revised.js";
 
 /** A bar out of a row of /api/v3/klines. */
 export function ofKline(row) {
@@ -45,17 +46,22 @@ const flat = (time, price) => ({
   revision: 0,
 });
 
+/** Whether a message about a bar tells less than what is known of it. */
+export const isOlder = (bar, held) =>
+  bar.revision < held.revision || (held.closed && !bar.closed && bar.revision === held.revision);
+
 export class Bars {
   #byTime = new Map();
   #times = [];
   #touched = new Map(); // open time → clock at which a message brought the bar
   #clock = 0;
 
-  constructor(interval) {
+  /** `revised` is what is known of revisions already; what messages tell of them is added. */
+  constructor(interval, revised = new Revised()) {
     this.interval = interval;
+    this.revised = revised;
     this.changed = new Set();
     this.replaced = false; // more changed than can be told bar by bar
-    this.revised = new Set(); // open times of bars of which a message told a revision
     this.complete = false; // whether the first bar is the market's first
   }
 
@@ -102,9 +108,11 @@ export class Bars {
 
   /**
    * Takes history in order of time. A bar that a message moved on since `mark`, while history was on
-   * its way, stays: where trades were added to it, and where it was revised.
+   * its way, stays: where trades were added to it, and where it was revised. History that was asked
+   * for from `since` on and begins later knows of no bar between: those that are held go.
    */
-  merge(bars, mark) {
+  merge(bars, mark, since = Infinity) {
+    if (bars.length) this.#drop(since, bars[0].time, mark);
     for (const bar of bars) {
       const held = this.#byTime.get(bar.time);
       const touched = (this.#touched.get(bar.time) ?? 0) > mark;
@@ -115,12 +123,32 @@ export class Bars {
     this.replaced = true;
   }
 
+  // Up to one that a message brought since `mark`: the flat bars after that one are right.
+  #drop(from, to, mark) {
+    for (const time of this.#times.slice(this.indexOf(from), this.indexOf(to))) {
+      if ((this.#touched.get(time) ?? 0) > mark) return;
+      this.#byTime.delete(time);
+      this.#touched.delete(time);
+    }
+  }
+
+  /**
+   * Takes history, then what messages told while it was on its way, in order of time. A message about
+   * a bar before history is left out, and so is one that history has overtaken.
+   */
+  begin(bars, early) {
+    this.merge(bars, this.mark());
+    for (const bar of early) if (!this.#overtook(bar)) this.apply(bar);
+  }
+
+  #overtook(bar) {
+    return !bar.revision && bar.count < (this.#byTime.get(bar.time)?.count ?? 0);
+  }
+
   /** Takes the bar of a message; false where it is older than what is known. */
   apply(bar) {
     const held = this.#byTime.get(bar.time);
-    if (held && (bar.revision < held.revision || (held.closed && !bar.closed && bar.revision === held.revision))) {
-      return false;
-    }
+    if (held && isOlder(bar, held)) return false;
     if (!held && this.size && bar.time < this.first.time) return false;
     if (this.size) this.fill(bar.time);
     this.#put(bar);
@@ -162,8 +190,8 @@ export class Bars {
   // Neither history nor a flat bar tells of revisions: what a message told of them stays known.
   #keep(bar) {
     const held = this.#byTime.get(bar.time);
-    const revision = Math.max(bar.revision, held?.revision ?? 0);
-    if (revision) this.revised.add(bar.time);
+    const revision = Math.max(bar.revision, held?.revision ?? 0, this.revised.get(bar.time) ?? 0);
+    if (revision) this.revised.set(bar.time, revision);
     this.#byTime.set(bar.time, { ...bar, revision, closed: bar.closed || (held?.closed ?? false) });
   }
 }

@@ -41,12 +41,13 @@ const counted = (count) => `${count.toLocaleString("en-GB")} ${count === 1 ? "ba
 /** The rows of every bar that opens in [from, to]. */
 async function collect({ symbol, interval, from, to, count }) {
   const rows = [];
-  for (let startTime = from, full = true; full && startTime <= to; startTime = rows.at(-1)[0] + 1) {
+  let page;
+  do {
     foot.tell(`Exporting ${rows.length ? `${rows.length.toLocaleString("en-GB")} of ` : ""}${counted(count)} …`, RUNNING_MS);
-    const page = await api.klines({ symbol, interval, startTime, endTime: to, limit: PAGE });
+    const startTime = rows.length ? rows.at(-1)[0] + 1 : from;
+    page = await api.klines({ symbol, interval, startTime, endTime: to, limit: PAGE });
     rows.push(...page);
-    full = page.length === PAGE;
-  }
+  } while (page.length === PAGE && rows.at(-1)[0] < to);
   if (!rows.length) throw new api.ApiError("The server has no bars of this time any more.");
   return rows;
 }

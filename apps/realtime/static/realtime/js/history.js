@@ -3,8 +3,10 @@
 import * as api from "./api.js";
 import { Bars, ofKline, ofMessage } from "./bars.js";
 import * as chart from "./chart.js";
+import { Early } from "./early.js";
 import { soon } from "./frame.js";
 import { floor } from "./intervals.js";
+import { revisedOf } from "./revised.js";
 import { isTrading, now, pair, selected, selection } from "./state.js";
 
 const FIRST = 500;
@@ -16,9 +18,10 @@ const RETRY_MS = 5_000;
 let bars = null;
 let opened = null; // the market whose bars were opened last
 let request = new AbortController();
-let early = []; // messages that came before history did
+let early = new Early();
 let loadingOlder = false;
-let failedAt = 0;
+let failedAt = -Infinity; // by the clock of this page's life, which nobody sets back
+let asksAgain = null;
 let line = Promise.resolve();
 
 /** The bars that are held; null while they are on their way. */
@@ -33,8 +36,10 @@ export async function open() {
   if (!keeps) changedSince = null;
   opened = selection.symbol;
   bars = null;
-  early = [];
+  early = new Early();
   loadingOlder = false;
+  failedAt = -Infinity;
+  clearTimeout(asksAgain);
   chart.wait({ keeps, words: `Loading ${selection.interval} bars` });
   try {
     const rows = await fetchBars({ limit: FIRST }, signal);
@@ -43,15 +48,16 @@ export async function open() {
     if (bars.size) chart.show(bars);
     else chart.explain(`${pair(selected())} has not traded yet. Its first trade opens the first bar.`);
   } catch (error) {
-    if (!signal.aborted) chart.explain(`${selection.interval} bars could not be loaded. ${error.message}`, open);
+    if (signal.aborted) return;
+    early.stop();
+    chart.explain(`${selection.interval} bars could not be loaded. ${error.message}`, open);
   }
 }
 
 /** History under what messages told while it was on its way. */
 function begun(rows) {
-  const found = new Bars(selection.interval);
-  for (const bar of early.sort((left, right) => left.time - right.time)) found.apply(bar);
-  found.merge(rows, 0);
+  const found = new Bars(selection.interval, revisedOf(selection));
+  found.begin(rows, early);
   found.complete = rows.length < FIRST;
   return found;
 }
@@ -70,7 +76,10 @@ export const refresh = () =>
     return reload({ limit: FIRST }, (rows) => rows[0].time <= bars.last.time);
   });
 
-/** Takes bars that are asked for again; where `fits(rows)` fails there would be a hole, and all start over. */
+/**
+ * Takes bars that are asked for again. All start over where there are none any more, and where
+ * `fits(rows)` fails: there would be a hole.
+ */
 async function reload(query, fits = () => true) {
   const { signal } = request;
   const [held, mark] = [bars, bars.mark()];
@@ -78,9 +87,10 @@ async function reload(query, fits = () => true) {
     if (!signal.aborted) throw error;
     return [];
   });
-  if (signal.aborted || held !== bars || !rows.length) return;
-  if (!fits(rows)) return open();
-  bars.merge(rows, mark);
+  if (signal.aborted || held !== bars) return;
+  if (!rows.length || !fits(rows)) return open();
+  const isAll = rows.length < query.limit; // of the newest: the first one is the market's first
+  bars.merge(rows, mark, query.startTime ?? (isAll ? bars.first.time : Infinity));
   soon(chart.draw);
 }
 
@@ -110,7 +120,7 @@ async function checkAgain() {
 export function take(data) {
   if (data.symbol !== selection.symbol || data.interval !== selection.interval) return;
   const bar = ofMessage(data);
-  if (!bars) return early.push(bar);
+  if (!bars) return early.add(bar);
   const first = !bars.size;
   if (!first && bar.time < bars.first.time) return reopenStart();
   if (bars.misses(bar) && !isTrading(selected())) return refresh().catch(() => {});
@@ -137,9 +147,18 @@ export function tick() {
   if (bars.changed.size) soon(chart.draw);
 }
 
-/** Loads bars before the oldest one, until there is none; after a failure the next call tries again. */
+/**
+ * Loads bars before the oldest one, until there is none; after a failure the next call tries again,
+ * when a pause is over.
+ */
 export async function older() {
-  if (loadingOlder || !bars?.size || bars.complete || Date.now() - failedAt < PAUSE_MS) return;
+  if (loadingOlder || !bars?.size || bars.complete) return;
+  clearTimeout(asksAgain);
+  const pause = failedAt + PAUSE_MS - performance.now();
+  if (pause > 0) {
+    asksAgain = setTimeout(older, pause);
+    return;
+  }
   loadingOlder = true;
   const { signal } = request;
   chart.hint("Loading older bars");
@@ -147,8 +166,9 @@ export async function older() {
     await inTurn(() => prepend(signal));
     if (!signal.aborted) chart.hint("");
   } catch (error) {
-    failedAt = Date.now();
-    if (!signal.aborted) chart.hint(`Older bars could not be loaded. ${error.message} Moving the chart tries again.`);
+    if (signal.aborted) return;
+    failedAt = performance.now();
+    chart.hint(`Older bars could not be loaded. ${error.message} Moving the chart tries again.`);
   } finally {
     if (!signal.aborted) loadingOlder = false;
   }

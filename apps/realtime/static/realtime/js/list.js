@@ -5,7 +5,7 @@ import { arrange, byId, el, flash, text, tone } from "./dom.js";
 import { compact, cut, percent, sign } from "./format.js";
 import { ordered } from "./ordering.js";
 import { sparkline } from "./sparkline.js";
-import { markets, movement, pair, selection } from "./state.js";
+import { markets, movement, pair, selected, selection } from "./state.js";
 
 const NONE = "–";
 const body = byId("list-body");
@@ -63,11 +63,21 @@ function sortBy(button) {
   sorting.down = same ? !sorting.down : button.dataset.sort !== "name";
   sorting.by = button.dataset.sort;
   byId("list").dataset.sort = sorting.by;
-  for (const other of document.querySelectorAll("#list button[data-sort]")) delete other.dataset.direction;
-  for (const head of document.querySelectorAll("#list th[aria-sort]")) head.ariaSort = "none";
-  button.dataset.direction = sorting.down ? "down" : "up";
-  button.closest("th").ariaSort = sorting.down ? "descending" : "ascending";
+  for (const other of document.querySelectorAll("#list button[data-sort]")) tellSorting(other);
   draw();
+}
+
+// Two buttons share a head, so that the head's own state could not say by which of them.
+function tellSorting(button) {
+  const chosen = button.dataset.sort === sorting.by;
+  button.ariaPressed = String(chosen);
+  if (chosen) {
+    button.dataset.direction = sorting.down ? "down" : "up";
+    button.setAttribute("aria-description", sorting.down ? "descending" : "ascending");
+  } else {
+    delete button.dataset.direction;
+    button.removeAttribute("aria-description");
+  }
 }
 
 /** Markets have been learnt: from now on, none means none. */
@@ -83,12 +93,18 @@ function visible() {
   return found.sort(ordered(sorting));
 }
 
+/** Draws every market's row, in order. */
 export function draw() {
   if (!ready && !markets.size) return;
   const found = visible();
   place(found.map((market) => rowOf(market)));
   for (const market of found) drawRow(market);
   drawNote(found.length);
+}
+
+/** Draws the row of the selected market, where it stands: a trade changes no other and moves none. */
+export function drawSelected() {
+  if (rows.has(selection.symbol)) drawRow(selected());
 }
 
 // Markets that appear above what is in view do not move it; those that change places do.

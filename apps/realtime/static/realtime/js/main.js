@@ -141,7 +141,7 @@ function takeBust(data) {
 
 function drawTrades() {
   soon(tape.draw);
-  soon(list.draw);
+  soon(list.drawSelected);
   soon(strip.draw);
 }
 

@@ -2,7 +2,8 @@
 
 /** The marks of `bars` in order of time; `colours` are {first, revised}. */
 export function marksOf(bars, colours) {
-  const revised = [...bars.revised].map((time) => mark(time, { position: "belowBar", shape: "circle", color: colours.revised }));
+  const times = [...bars.revised.keys()].filter((time) => bars.get(time));
+  const revised = times.map((time) => mark(time, { position: "belowBar", shape: "circle", color: colours.revised }));
   return [...first(bars, colours.first), ...revised].sort((left, right) => left.time - right.time);
 }
 
