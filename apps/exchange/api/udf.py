@@ -12,7 +12,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI, Router
 
-from apps.exchange import klines
+from apps.exchange import candles, klines
 from apps.exchange.api import asked, endpoint, errors, params
 from apps.exchange.api.endpoint import Manner
 from apps.exchange.api.errors import ApiError
@@ -144,7 +144,7 @@ def history(query: Query) -> HttpResponse:
     At most the newest 5,000 of them. Prices and volumes are exact decimals, written as JSON
     numbers. Without any, `nextTime` is the time in ms of the newest bar before `from`.
     """
-    interval, market, now = _interval(query), _market(query), clock.db_now()
+    interval, market, now = _interval(query), _market(query), candles.present()
     wish = _wish(query)
     found = klines.read(market, interval, wish, now=now)
     earlier = [] if found else klines.read(market, interval, _before(wish), now=now)

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from ninja import Router
 
-from apps.exchange import book, klines
+from apps.exchange import book, candles, klines
 from apps.exchange.api import asked, endpoint, errors, params, shapes
 from apps.exchange.api.params import Query
 from apps.exchange.api.schemas import (
@@ -143,7 +143,8 @@ def _candlesticks(query: Query) -> list[list[Any]]:
         start_ms=query.number("startTime"), end_ms=query.number("endTime"), limit=query.limit()
     )
     market = asked.market(query)
-    return shapes.klines(market, buckets, klines.read(market, buckets, wish, now=clock.db_now()))
+    found = klines.read(market, buckets, wish, now=candles.present())
+    return shapes.klines(market, buckets, found)
 
 
 def _ticker_weight(query: Query) -> int:
@@ -167,7 +168,7 @@ def day_tickers(query: Query) -> Any:
     markets = asked.markets(query, query.symbols())
     rows = Ticker.objects.select_related("market").in_bulk([market.pk for market in markets])
     best = depths(markets, 1) if is_full else {}
-    now = clock.db_now()
+    now = candles.present()
     found = [
         shapes.ticker(
             market, rows.get(market.pk) or shapes.unborn(market, now=now), best.get(market.pk)
