@@ -158,7 +158,10 @@ def _read(reading: Callable[[], Any]) -> Any:
 def _weigh(weight: Weight, query: Query | ApiError) -> int:
     if isinstance(query, ApiError):
         return 1
-    return weight if isinstance(weight, int) else weight(query)
+    try:
+        return weight if isinstance(weight, int) else weight(query)
+    except ApiError:  # what cannot be weighed is refused for the same reason
+        return 1
 
 
 def _kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:

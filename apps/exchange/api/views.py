@@ -26,7 +26,7 @@ from apps.exchange.api.schemas import (
 from apps.exchange.book.levels import depths
 from apps.exchange.models import Ticker, Trade
 from moonx.core import clock, intervals
-from moonx.core.intervals import to_ms
+from moonx.core.intervals import Buckets, Interval, to_ms
 
 router = Router(tags=["Market data"])
 
@@ -122,29 +122,41 @@ KLINE_PARAMS = [
 ]
 
 
-@endpoint.get(router, "/klines", takes=KLINE_PARAMS, weight=2, answers=KLINES)
+def _klines_weight(query: Query) -> int:
+    if isinstance(_buckets(query), Interval):
+        return 2
+    return 2 + -(-query.limit() // 100)
+
+
+@endpoint.get(router, "/klines", takes=KLINE_PARAMS, weight=_klines_weight, answers=KLINES)
 def candlesticks(query: Query) -> list[list[Any]]:
     """Bars, the one in progress included. A bucket without trades is flat at the last price.
 
-    `startTime` and `endTime` are UTC, whatever `timeZone` the buckets are of.
+    `startTime` and `endTime` are UTC, whatever `timeZone` the buckets are of. Weighs 2, and where
+    the buckets of `timeZone` are not those of UTC one more for each hundred of `limit` begun: such
+    bars are not stored but folded when asked for.
     """
     return _candlesticks(query)
 
 
-@endpoint.get(router, "/uiKlines", takes=KLINE_PARAMS, weight=2, answers=KLINES)
+@endpoint.get(router, "/uiKlines", takes=KLINE_PARAMS, weight=_klines_weight, answers=KLINES)
 def shown_candlesticks(query: Query) -> list[list[Any]]:
     """As `klines`: those are fit for a chart already."""
     return _candlesticks(query)
 
 
 def _candlesticks(query: Query) -> list[list[Any]]:
-    buckets = intervals.buckets(query.interval(), ahead=query.zone())
+    buckets = _buckets(query)
     wish = klines.Wish(
         start_ms=query.number("startTime"), end_ms=query.number("endTime"), limit=query.limit()
     )
     market = asked.market(query)
     found = klines.read(market, buckets, wish, now=candles.present())
     return shapes.klines(market, buckets, found)
+
+
+def _buckets(query: Query) -> Buckets:
+    return intervals.buckets(query.interval(), ahead=query.zone())
 
 
 def _ticker_weight(query: Query) -> int:
