@@ -19,6 +19,7 @@ from ninja import Router
 from apps.exchange.api import params, signing, weights
 from apps.exchange.api.errors import ApiError
 from apps.exchange.api.params import Param, Query, Values
+from apps.exchange.api.schemas import TEXT, WHOLE, Schema, shape
 from apps.exchange.api.signing import Caller, Needs
 
 Answer = Callable[[Query], Any]
@@ -26,15 +27,13 @@ OwnAnswer = Callable[[Query, Caller], Any]
 Weight = int | Callable[[Query], int]
 View = Callable[[HttpRequest], HttpResponse]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-FAULT = {
-    "type": "object",
-    "required": ["code", "msg"],
-    "properties": {"code": {"type": "integer"}, "msg": {"type": "string"}},
-}
+JSON = "application/json"
+FAULT = shape(code=WHOLE, msg=TEXT)
+USED_UP = "Request weight used up; see Retry-After"
 
 
 def _json(answer: Any) -> HttpResponse:
-    return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type="application/json")
+    return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type=JSON)
 
 
 def _error(error: ApiError) -> HttpResponse:
@@ -43,12 +42,21 @@ def _error(error: ApiError) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How an interface reads its parameters, and writes its answers and refusals."""
+    """How an interface reads its parameters, writes its answers and refusals, and documents them.
+
+    `faults` are the statuses of refusals and what they mean: JSON as `fault`, whatever type an
+    answer has. Among them may be 200, the answer's own.
+    """
 
     read: Callable[[Values, Sequence[Param]], Query] = params.read
     answer: Callable[[Any], HttpResponse] = _json
     refusal: Callable[[ApiError], HttpResponse] = _error
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+    fault: Schema = field(default_factory=lambda: FAULT)
+    faults: Mapping[int, str] = field(
+        default_factory=lambda: {400: "What must change, with Binance's code", 429: USED_UP}
+    )
 
 
 BINANCE = Manner()
@@ -62,7 +70,7 @@ def get(
     *,
     takes: Sequence[Param] = (),
     weight: Weight,
-    answers: dict[str, Any],
+    answers: Schema,
     manner: Manner = BINANCE,
 ) -> Callable[[Answer], Answer]:
     """Serves GET `path` with the decorated function, whose docstring is its documentation.
@@ -84,7 +92,7 @@ def get(
                 response = _unkept(manner.refusal(error))
             return _with_headers(response, used=used, headers=manner.headers)
 
-        extra = _documented(takes, answers, is_public=True)
+        extra = _documented(takes, answers, manner=manner, is_public=True)
         _add(router, "GET", path, _named(view, function), extra)
         return function
 
@@ -99,7 +107,7 @@ def own(
     needs: Needs = Needs.READ,
     takes: Sequence[Param] = (),
     weight: Weight,
-    answers: dict[str, Any],
+    answers: Schema,
 ) -> Callable[[OwnAnswer], OwnAnswer]:
     """As `get`, for paths of an account: only who may do what `needs` says gets to the function.
 
@@ -122,7 +130,8 @@ def own(
                 response = error.response()
             return _with_headers(_unkept(response), used=used, headers=headers)
 
-        extra = _documented([*takes, *signing.PARAMS], answers, is_public=False)
+        takes_all = [*takes, *signing.PARAMS]
+        extra = _documented(takes_all, answers, manner=BINANCE, is_public=False)
         extra |= {"security": signing.SCHEMES}
         _add(router, method, path, _named(view, function), extra)
         return function
@@ -196,17 +205,29 @@ def _refusal(allowed: Sequence[str]) -> View:
 
 
 def _documented(
-    takes: Sequence[Param], answers: dict[str, Any], *, is_public: bool
+    takes: Sequence[Param], answers: Schema, *, manner: Manner, is_public: bool
 ) -> dict[str, Any]:
-    def content(schema: dict[str, Any]) -> dict[str, Any]:
-        return {"content": {"application/json": {"schema": schema}}}
-
+    unchanged = {304: {"description": "Unchanged since `If-None-Match`"}} if is_public else {}
+    responses = _responses(answers, manner) | unchanged
     return {
         "parameters": [param.documented() for param in takes],
-        "responses": {
-            200: {"description": "The answer", **content(answers)},
-            **({304: {"description": "Unchanged since `If-None-Match`"}} if is_public else {}),
-            400: {"description": "What must change, with Binance's code", **content(FAULT)},
-            429: {"description": "Request weight used up; see Retry-After", **content(FAULT)},
-        },
+        "responses": {status: responses[status] for status in sorted(responses)},
     }
+
+
+def _responses(answers: Schema, manner: Manner) -> dict[int, Any]:
+    shapes: dict[int, dict[str, list[Schema]]] = {200: {manner.content_type: [answers]}}
+    for status in manner.faults:
+        shapes.setdefault(status, {}).setdefault(JSON, []).append(manner.fault)
+    texts = {200: "The answer", **manner.faults}
+    return {
+        status: {
+            "description": texts[status],
+            "content": {kind: {"schema": _either(found)} for kind, found in kinds.items()},
+        }
+        for status, kinds in shapes.items()
+    }
+
+
+def _either(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}

@@ -5,6 +5,7 @@ request is answered with HTTP 200 and `{s: "error", errmsg}`: that is where the 
 who has to wait gets 429, and what the server could not do is 5xx, in the same shape.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -20,6 +21,7 @@ from apps.exchange.api.params import Param, Query
 from apps.exchange.api.schemas import WHOLE
 from apps.exchange.api.udf_shapes import (
     CONFIG,
+    ERROR,
     EXCHANGE,
     HISTORY,
     KIND,
@@ -40,6 +42,7 @@ log = logs.get("moonx.udf")
 USUAL_FOUND, MOST_FOUND = 30, 100
 MOST_BARS = 5_000  # in one answer; the library asks for the bars before them by itself
 S = 1000  # ms
+PLAIN = "text/plain"
 
 NAME = Param(
     name="symbol",
@@ -69,6 +72,10 @@ def _written(answer: Any) -> HttpResponse:
     return answer if isinstance(answer, HttpResponse) else JsonResponse(answer, safe=False)
 
 
+def _plain(answer: Any) -> HttpResponse:
+    return HttpResponse(str(answer), content_type=PLAIN)
+
+
 def _refused(error: ApiError) -> HttpResponse:
     """The error as the library reads it; when to come back is told where it has to wait."""
     response = error.response()
@@ -82,7 +89,15 @@ def _error(message: str, *, status: int = 200) -> HttpResponse:
 
 
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
-LIBRARY = Manner(read=params.read_kindly, answer=_written, refusal=_refused, headers=PUBLIC)
+LIBRARY = Manner(
+    read=params.read_kindly,
+    answer=_written,
+    refusal=_refused,
+    headers=PUBLIC,
+    fault=ERROR,
+    faults={200: "The answer, or what must change", 429: endpoint.USED_UP},
+)
+TEXT_ALONE = replace(LIBRARY, answer=_plain, content_type=PLAIN)
 
 router = Router(tags=["Chart data feed"])
 
@@ -102,10 +117,10 @@ def config(_: Query) -> dict[str, Any]:
     }
 
 
-@endpoint.get(router, "/time", weight=1, answers=WHOLE, manner=LIBRARY)
-def server_time(_: Query) -> HttpResponse:
+@endpoint.get(router, "/time", weight=1, answers=WHOLE, manner=TEXT_ALONE)
+def server_time(_: Query) -> int:
     """The time by which bars are made, in whole seconds, as a number alone."""
-    return HttpResponse(str(to_ms(clock.db_now()) // S), content_type="text/plain")
+    return to_ms(clock.db_now()) // S
 
 
 @endpoint.get(router, "/symbols", takes=[NAME], weight=2, answers=SYMBOL, manner=LIBRARY)
