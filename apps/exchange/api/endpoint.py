@@ -139,11 +139,12 @@ def own(
     return decorate
 
 
-def refuse_other_methods(router: Router) -> None:
-    """Answers every method that a path of `router` does not serve; called after the last one."""
+def refuse_other_methods(router: Router, *, manner: Manner = BINANCE) -> None:
+    """Answers every method that a path of `router` does not serve, in its manner; called after the
+    last one."""
     for (_, path), allowed in [item for item in _served.items() if item[0][0] == id(router)]:
         others = [method for method in METHODS if method not in allowed]
-        router.api_operation(others, path, include_in_schema=False)(_refusal(allowed))
+        router.api_operation(others, path, include_in_schema=False)(_refusal(allowed, manner))
 
 
 def _add(router: Router, method: str, path: str, view: View, extra: dict[str, Any]) -> None:
@@ -193,12 +194,14 @@ def _with_headers(response: HttpResponse, *, used: int, headers: Mapping[str, st
     return response
 
 
-def _refusal(allowed: Sequence[str]) -> View:
+def _refusal(allowed: Sequence[str], manner: Manner) -> View:
     named = ", ".join(allowed)
 
     def refused(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
-        response = ApiError(-1000, f"This path answers {named} only.", status=405).response()
-        response["Allow"] = named
+        error = ApiError(-1000, f"This path answers {named} only.", status=405)
+        response = manner.refusal(error)
+        for name, value in {**manner.headers, "Allow": named}.items():
+            response[name] = value
         return response
 
     return refused

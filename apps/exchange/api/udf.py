@@ -2,7 +2,8 @@
 
 It is public and knows no credentials, so pages of any origin may read it. What is wrong with a
 request is answered with HTTP 200 and `{s: "error", errmsg}`: that is where the library looks. Only
-who has to wait gets 429, and what the server could not do is 5xx, in the same shape.
+who has to wait gets 429, another path 404, another method 405, and what the server could not do is
+5xx, all in the same shape.
 """
 
 from dataclasses import replace
@@ -80,7 +81,8 @@ def _refused(error: ApiError) -> HttpResponse:
     """The error as the library reads it; when to come back is told where it has to wait."""
     response = error.response()
     response.content = _error(error.message).content
-    response.status_code = response.status_code if response.status_code == 429 else 200
+    if response.status_code == 400:
+        response.status_code = 200
     return response
 
 
