@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.http import parse_etags
 from ninja import Router
 
 from apps.exchange.api import params, signing, weights
@@ -89,7 +89,7 @@ def get(
                     raise query
                 response = _kept(request, manner.answer(function(query)))
             except ApiError as error:
-                response = _unkept(manner.refusal(error))
+                response = manner.refusal(error)
             return _with_headers(response, used=used, headers=manner.headers)
 
         extra = _documented(takes, answers, manner=manner, is_public=True)
@@ -175,11 +175,15 @@ def _weigh(weight: Weight, query: Query | ApiError) -> int:
 
 
 def _kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The answer with its name, or 304 without a body where the request has it by that name."""
-    response["ETag"] = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
-    response["Cache-Control"] = "no-cache"
-    found = get_conditional_response(request, etag=response["ETag"], response=response)
-    return found or response
+    """The answer with its name, or 304 without a body where the request has it by that name.
+
+    Other conditions are for what is changed: nothing here is.
+    """
+    name = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
+    held = [one.removeprefix("W/") for one in parse_etags(request.headers.get("If-None-Match", ""))]
+    kept = HttpResponseNotModified() if name in held or held == ["*"] else response
+    kept["ETag"], kept["Cache-Control"] = name, "no-cache"
+    return kept
 
 
 def _unkept(response: HttpResponse) -> HttpResponse:

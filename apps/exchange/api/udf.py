@@ -87,7 +87,8 @@ def _refused(error: ApiError) -> HttpResponse:
 
 
 def _error(message: str, *, status: int = 200) -> HttpResponse:
-    return JsonResponse({"s": "error", "errmsg": message}, status=status)
+    body = {"s": "error", "errmsg": message}
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
