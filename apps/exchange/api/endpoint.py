@@ -2,7 +2,7 @@
 
 Public paths are functions of their parameters, account paths also of who asks. What is public may
 be kept by its reader, who asks each time whether it still stands: even a closed bar may be revised.
-What belongs to an account, and every error, is kept by nobody.
+What belongs to an account, what says the time, and every error is kept by nobody.
 """
 
 import json
@@ -72,11 +72,13 @@ def get(
     weight: Weight,
     answers: Schema,
     manner: Manner = BINANCE,
+    is_momentary: bool = False,
 ) -> Callable[[Answer], Answer]:
     """Serves GET `path` with the decorated function, whose docstring is its documentation.
 
     `answers` is the JSON schema of what it returns. A request that is refused for its parameters
-    weighs 1; one whose answer its sender has already is answered 304 and weighs as any other.
+    weighs 1; one whose answer its sender has already is answered 304 and weighs as any other. An
+    answer that says what time it is, `is_momentary`, is never given again and kept by nobody.
     """
 
     def decorate(function: Answer) -> Answer:
@@ -87,12 +89,13 @@ def get(
                 used = weights.spend(request, _weigh(weight, query))
                 if isinstance(query, ApiError):
                     raise query
-                response = _kept(request, manner.answer(function(query)))
+                response = manner.answer(function(query))
+                response = _unkept(response) if is_momentary else _kept(request, response)
             except ApiError as error:
                 response = manner.refusal(error)
             return _with_headers(response, used=used, headers=manner.headers)
 
-        extra = _documented(takes, answers, manner=manner, is_public=True)
+        extra = _documented(takes, answers, manner=manner, may_be_kept=not is_momentary)
         _add(router, "GET", path, _named(view, function), extra)
         return function
 
@@ -131,7 +134,7 @@ def own(
             return _with_headers(_unkept(response), used=used, headers=headers)
 
         takes_all = [*takes, *signing.PARAMS]
-        extra = _documented(takes_all, answers, manner=BINANCE, is_public=False)
+        extra = _documented(takes_all, answers, manner=BINANCE, may_be_kept=False)
         extra |= {"security": signing.SCHEMES}
         _add(router, method, path, _named(view, function), extra)
         return function
@@ -212,9 +215,9 @@ def _refusal(allowed: Sequence[str], manner: Manner) -> View:
 
 
 def _documented(
-    takes: Sequence[Param], answers: Schema, *, manner: Manner, is_public: bool
+    takes: Sequence[Param], answers: Schema, *, manner: Manner, may_be_kept: bool
 ) -> dict[str, Any]:
-    unchanged = {304: {"description": "Unchanged since `If-None-Match`"}} if is_public else {}
+    unchanged = {304: {"description": "Unchanged since `If-None-Match`"}} if may_be_kept else {}
     responses = _responses(answers, manner) | unchanged
     return {
         "parameters": [param.documented() for param in takes],

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.db.models import Case, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Router
 
 from apps.exchange import candles, klines
@@ -120,7 +121,7 @@ def config(_: Query) -> dict[str, Any]:
     }
 
 
-@endpoint.get(router, "/time", weight=1, answers=WHOLE, manner=TEXT_ALONE)
+@endpoint.get(router, "/time", weight=1, answers=WHOLE, manner=TEXT_ALONE, is_momentary=True)
 def server_time(_: Query) -> int:
     """The time by which bars are made, in whole seconds, as a number alone."""
     return to_ms(clock.db_now()) // S
@@ -211,6 +212,7 @@ def _matching(text: str) -> "QuerySet[Market]":
     return found.order_by(rank, "symbol")
 
 
+@csrf_exempt
 def no_such_path(_: HttpRequest, *__: Any, **___: Any) -> HttpResponse:
     """404 as JSON, for every path below /udf that is not one."""
     return _public(_error("There is no such path; /docs/http lists all of them.", status=404))

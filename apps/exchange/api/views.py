@@ -44,7 +44,7 @@ def ping(_: Query) -> dict[str, Any]:
     return {}
 
 
-@endpoint.get(router, "/time", weight=1, answers=TIME)
+@endpoint.get(router, "/time", weight=1, answers=TIME, is_momentary=True)
 def server_time(_: Query) -> dict[str, Any]:
     """The time by which trades and bars are made."""
     return {"serverTime": to_ms(clock.db_now())}
@@ -56,6 +56,7 @@ def server_time(_: Query) -> dict[str, Any]:
     takes=[params.ONE, params.MANY, params.PERMISSIONS, params.SETS, params.STATUS],
     weight=20,
     answers=INFO,
+    is_momentary=True,
 )
 def exchange_info(query: Query) -> dict[str, Any]:
     """Limits and markets with their rules. `label` is ours: what kind of market it is."""

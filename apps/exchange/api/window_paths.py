@@ -31,6 +31,7 @@ def _weight(query: Query) -> int:
     takes=[params.ONE, params.MANY, params.WINDOW_SIZE, params.KIND, params.STATUS],
     weight=_weight,
     answers=WINDOWS,
+    is_momentary=True,
 )
 def rolling_tickers(query: Query) -> Any:
     """What a market traded in the last `windowSize`, or several as an array.

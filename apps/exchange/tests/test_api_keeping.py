@@ -83,6 +83,16 @@ def test_nobody_keeps_what_is_an_accounts_or_an_error(where: Market, path: str) 
     assert_unkept(answer)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v3/time", "/api/v3/exchangeInfo", "/api/v3/ticker?symbol=XRPETH", "/udf/time"],
+)
+def test_nobody_keeps_what_says_the_time(where: Market, path: str) -> None:
+    answer = Client().get(path, headers={"If-None-Match": "*"})
+    assert answer.status_code == 200
+    assert_unkept(answer)
+
+
 def assert_unkept(answer: Any) -> None:
     assert answer["Cache-Control"] == "no-store"
     assert "ETag" not in answer
