@@ -71,7 +71,7 @@ def fill(bench: Bench, market: Market, *, days: int) -> datetime:
             "interval": level.value,
             "start": start,
             "end": level.floor(now),
-            "length": level.length,
+            "length": str(level.length),
         }
         with connection.cursor() as cursor:
             cursor.execute(FILL, values)

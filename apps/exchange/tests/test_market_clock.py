@@ -246,8 +246,8 @@ def test_a_quiet_market_stands_where_trades_tickers_or_bars_came_before_the_cloc
     assert opened == minute_ms(ahead)
     window = get("/ticker", symbol=where.symbol, windowSize="1m")
     assert minute_ms(from_ms(window["closeTime"])) == minute_ms(ahead)
-    query = {"symbol": where.symbol, "resolution": "1", "to": 10**10, "countback": 1}
-    assert Client().get("/udf/history", query).json()["t"] == [minute_ms(ahead) // 1000]
+    path = f"/udf/history?symbol={where.symbol}&resolution=1&to={10**10}&countback=1"
+    assert Client().get(path).json()["t"] == [minute_ms(ahead) // 1000]
 
 
 def test_a_market_halted_by_a_clock_set_back_keeps_the_bars_that_were_shown(
