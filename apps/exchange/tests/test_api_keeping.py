@@ -43,15 +43,9 @@ def test_an_answer_that_its_reader_has_is_not_sent_again(where: Market, path: st
 
 @pytest.mark.parametrize(
     "condition",
-    [
-        {"If-Match": '"other"'},
-        {"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
-        {"If-Modified-Since": "Fri, 31 Dec 9999 23:59:59 GMT"},
-    ],
+    [{"If-Match": '"other"'}, {"If-Unmodified-Since": "Fri, 01 Feb 1980 00:00:00 GMT"}],
 )
-def test_conditions_of_changes_and_times_are_passed_over(
-    where: Market, condition: dict[str, str]
-) -> None:
+def test_conditions_of_changes_are_passed_over(where: Market, condition: dict[str, str]) -> None:
     answer = Client().get(KLINES, headers=condition)
     assert (answer.status_code, answer.content) == (200, Client().get(KLINES).content)
 
