@@ -9,7 +9,7 @@ from apps.exchange import bars, candles, klines
 from apps.exchange.bars import Bar
 from apps.exchange.klines import Wish
 from apps.exchange.models import Market
-from benchmarks import market_day
+from benchmarks import market_day, zoned_reads
 from benchmarks.harness import Bench, Figure, elapsed_ms, load, percentile
 from benchmarks.market_day import Size
 from moonx.core.intervals import Interval
@@ -39,13 +39,22 @@ ORDER BY executed_at DESC, seq DESC LIMIT 1
 """
 
 
-def run(bench: Bench, *, n: int = FULL_N, markets: int = 1000, reads: int = READS) -> None:
+def run(
+    bench: Bench,
+    *,
+    n: int = FULL_N,
+    markets: int = 1000,
+    reads: int = READS,
+    days: int = zoned_reads.FULL_DAYS,
+) -> None:
     """Reads the newest 500 bars of each interval of the busiest market, by both ways.
 
-    Then again with a tenth of the trades, and with fewer markets.
+    Then a thousand days of the dearest zone, and again with a tenth of the trades, and with fewer
+    markets.
     """
     whole = Size(markets=markets, trades=n)
     measure(bench, whole, reads=reads, goal=100)
+    zoned_reads.measure(bench, reads=reads, days=days)
     for share in (1, 0.1, 0.01):
         market_day.clear()
         measure(bench, whole.times(markets=share, trades=0.1), reads=reads, goal=None)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from apps.exchange import bars, candles
 from apps.exchange.bars import Bar
-from apps.exchange.models import Market, MarketStatus
+from apps.exchange.markets import OPEN
+from apps.exchange.models import Market
 from moonx.core.intervals import Buckets, from_ms, to_ms
 
 INSTANT = timedelta(microseconds=1)
@@ -51,17 +52,19 @@ def read(market: Market, interval: Buckets, wish: Wish, *, now: datetime) -> lis
 def extent(market: Market, interval: Buckets, *, now: datetime) -> tuple[datetime, datetime] | None:
     """The market's first and last bucket; None where it never traded.
 
-    The last one holds the present where the market trades, else the end of its record or its
-    last trade.
+    The last one holds the present where the market is open, else the end of its record or the
+    moment at which it stopped; its last trade where neither is known.
     """
     traded = candles.span(market)
     if traded is None:
         return None
     last = traded[1]
-    if market.status == MarketStatus.TRADING:
+    if market.status in OPEN:
         last = max(last, now)
     elif market.recorded_until is not None:
         last = max(last, market.recorded_until - INSTANT)
+    elif market.halted_at is not None:
+        last = max(last, market.halted_at)
     return interval.floor(traded[0]), interval.floor(last)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from apps.exchange import trades, watch
+from apps.exchange import candles, trades, watch
 from apps.exchange.models import Market, MarketStatus, Ticker
 from moonx.core import clock, locks, logs
 from moonx.core.locks import Lock
@@ -66,7 +66,7 @@ def halt(market: Market, *, reason: str, by: str) -> Market:
         if found.status not in OPEN:
             raise MarketUnchanged(f"{found.symbol} does not trade: it is in {found.status}.")
         found.status = MarketStatus.HALT
-        found.halted_at, found.halt_reason = _stop(found, now=clock.db_now()), reason
+        found.halted_at, found.halt_reason = _stop(found, now=candles.present()), reason
         _store(found)
     log.warning("market halted", market=found.symbol, reason=reason, by=by)
     return found

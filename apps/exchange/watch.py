@@ -48,7 +48,7 @@ def push_bars(markets: Iterable[Market]) -> int:
     wanted = list(markets)
     versions = _versions("m.id = ANY(%s)", [market.pk for market in wanted])
     closed = candles.watermarks()
-    now = candles.present(closed)
+    now = candles.present()
     states = [
         _bar_state(market, interval, bar, version=versions[market.pk], now=now)
         for market in wanted
@@ -333,7 +333,7 @@ def tape_data(market: Market, trade: Trade) -> dict[str, Any]:
 
 def _candle_snapshot(args: Sequence[str]) -> topics.Snapshot:
     market, interval = market_of(args[0]), Interval(args[1])
-    now = candles.present(candles.watermarks())
+    now = candles.present()
     start = interval.floor(now)
     found = candles.between(market, interval, start=start, end=interval.shift(start, 1))
     return [("candle.updated", _bar_data(market, interval, bar)) for bar in found]

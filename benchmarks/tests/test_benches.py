@@ -53,9 +53,12 @@ def test_a_minutes_bars_are_the_same_by_statement_and_by_loop() -> None:
 
 def test_bars_read_are_the_bars_folded_from_trades() -> None:
     bench = small("candle-reads")
-    candle_reads.run(bench, n=5000, markets=10, reads=3)
+    candle_reads.run(bench, n=5000, markets=10, reads=3, days=4)
     assert bench.faults == []
-    assert names(bench) == ["candle-reads.any", *["candle-reads.any.10_markets_500_trades"] * 3]
+    assert names(bench) == [
+        *("candle-reads.any", "candle-reads.zoned"),
+        *["candle-reads.any.10_markets_500_trades"] * 3,
+    ]
 
 
 def test_the_relay_keeps_order_beside_an_open_transaction() -> None:

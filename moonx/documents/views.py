@@ -108,7 +108,8 @@ def _parameter(parameter: dict[str, Any], document: dict[str, Any]) -> dict[str,
 
 def _responses(operation: dict[str, Any], document: dict[str, Any]) -> Iterable[dict[str, Any]]:
     for status, response in operation.get("responses", {}).items():
-        schema = response.get("content", {}).get(JSON, {}).get("schema")
+        schemas = [one["schema"] for one in response.get("content", {}).values()]
+        schema = {"oneOf": schemas} if schemas[1:] else next(iter(schemas), None)
         yield {
             "status": str(status),
             "good": str(status).startswith("2"),

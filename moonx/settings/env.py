@@ -146,7 +146,9 @@ class Env(BaseSettings):
         120, ge=1, description="Messages a minute per connection and per user."
     )
     rate_limit_weight_per_minute: int = Field(
-        6000, ge=1, description="/api/v3 request weight a minute per address."
+        6000,
+        ge=1,
+        description="Request weight a minute per address: /api/v3, /udf, keys and ledger together.",
     )
     rate_limit_orders_per_10s: int = Field(
         100, ge=1, description="Orders that a user may place in ten seconds."

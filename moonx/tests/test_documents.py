@@ -69,6 +69,30 @@ def test_one_document_covers_both_interfaces() -> None:
     assert {"/api/v3/klines", "/api/v1/auth/token", "/health"} <= set(paths)
 
 
+def responses_of(path: str) -> Any:
+    return openapi()["paths"][path]["get"]["responses"]
+
+
+def test_the_chart_feed_is_documented_as_it_answers() -> None:
+    for path in ("config", "time", "symbols", "search", "history"):
+        told = responses_of(f"/udf/{path}")
+        assert {200, 429} <= set(told) <= {200, 304, 429}
+        refused = told[429]["content"]["application/json"]["schema"]
+        assert list(refused["properties"]) == ["s", "errmsg"]
+        assert refused in told[200]["content"]["application/json"]["schema"].get("oneOf", [refused])
+    time = responses_of("/udf/time")[200]["content"]
+    assert time["text/plain"]["schema"] == {"type": "integer"}
+    assert {str(status) for status in responses_of("/api/v3/klines")} == {
+        "200",
+        "304",
+        "400",
+        "429",
+    }
+    assert 304 not in responses_of("/udf/time")
+    text = Client().get("/docs/http").content.decode()
+    assert "integer\nor\n{" in text.partition("<code>/udf/time</code>")[2]
+
+
 def test_every_operation_stands_on_the_page() -> None:
     text = Client().get("/docs/http").content.decode()
     for path in openapi()["paths"]:

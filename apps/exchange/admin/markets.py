@@ -13,11 +13,11 @@ from unfold.admin import ModelAdmin
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
-from apps.exchange import markets
+from apps.exchange import candles, markets
 from apps.exchange.admin.cells import amount, at, plain
 from apps.exchange.markets import MarketUnchanged
 from apps.exchange.models import Account, Asset, Market, MarketStatus, Order
-from moonx.core import clock, money
+from moonx.core import money
 from moonx.core.locks import LockBusy
 from moonx.core.staff import (
     ReasonForm,
@@ -158,7 +158,7 @@ class MarketAdmin(TablesMixin, ModelAdmin):
         return ("base", "quote", "state", "since", "why") if obj else ()
 
     def save_model(self, _request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
-        markets.save(obj, now=clock.db_now(), edited=form.changed_data if change else None)
+        markets.save(obj, now=candles.present(), edited=form.changed_data if change else None)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:

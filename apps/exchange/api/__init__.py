@@ -7,8 +7,9 @@ from apps.exchange.api.errors import install, no_such_path
 from apps.exchange.api.signing import SCHEME_TEXTS
 
 routers: tuple[Router, ...] = (views.router, window_paths.router, trading.router)
-for _router in (*routers, udf.router):
+for _router in routers:
     endpoint.refuse_other_methods(_router)
+endpoint.refuse_other_methods(udf.router, manner=udf.LIBRARY)
 
 own_routers: dict[str, Router] = {
     "/api-keys": key_paths.router,

@@ -2,7 +2,7 @@
 
 Public paths are functions of their parameters, account paths also of who asks. What is public may
 be kept by its reader, who asks each time whether it still stands: even a closed bar may be revised.
-What belongs to an account, and every error, is kept by nobody.
+What belongs to an account, what says the time, and every error is kept by nobody.
 """
 
 import json
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.http import parse_etags
 from ninja import Router
 
 from apps.exchange.api import params, signing, weights
 from apps.exchange.api.errors import ApiError
 from apps.exchange.api.params import Param, Query, Values
+from apps.exchange.api.schemas import TEXT, WHOLE, Schema, shape
 from apps.exchange.api.signing import Caller, Needs
 
 Answer = Callable[[Query], Any]
@@ -26,15 +27,13 @@ OwnAnswer = Callable[[Query, Caller], Any]
 Weight = int | Callable[[Query], int]
 View = Callable[[HttpRequest], HttpResponse]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-FAULT = {
-    "type": "object",
-    "required": ["code", "msg"],
-    "properties": {"code": {"type": "integer"}, "msg": {"type": "string"}},
-}
+JSON = "application/json"
+FAULT = shape(code=WHOLE, msg=TEXT)
+USED_UP = "Request weight used up; see Retry-After"
 
 
 def _json(answer: Any) -> HttpResponse:
-    return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type="application/json")
+    return HttpResponse(json.dumps(answer, separators=(",", ":")), content_type=JSON)
 
 
 def _error(error: ApiError) -> HttpResponse:
@@ -43,12 +42,21 @@ def _error(error: ApiError) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How an interface reads its parameters, and writes its answers and refusals."""
+    """How an interface reads its parameters, writes its answers and refusals, and documents them.
+
+    `faults` are the statuses of refusals and what they mean: JSON as `fault`, whatever type an
+    answer has. Among them may be 200, the answer's own.
+    """
 
     read: Callable[[Values, Sequence[Param]], Query] = params.read
     answer: Callable[[Any], HttpResponse] = _json
     refusal: Callable[[ApiError], HttpResponse] = _error
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+    fault: Schema = field(default_factory=lambda: FAULT)
+    faults: Mapping[int, str] = field(
+        default_factory=lambda: {400: "What must change, with Binance's code", 429: USED_UP}
+    )
 
 
 BINANCE = Manner()
@@ -62,13 +70,15 @@ def get(
     *,
     takes: Sequence[Param] = (),
     weight: Weight,
-    answers: dict[str, Any],
+    answers: Schema,
     manner: Manner = BINANCE,
+    is_momentary: bool = False,
 ) -> Callable[[Answer], Answer]:
     """Serves GET `path` with the decorated function, whose docstring is its documentation.
 
     `answers` is the JSON schema of what it returns. A request that is refused for its parameters
-    weighs 1; one whose answer its sender has already is answered 304 and weighs as any other.
+    weighs 1; one whose answer its sender has already is answered 304 and weighs as any other. An
+    answer that says what time it is, `is_momentary`, is never given again and kept by nobody.
     """
 
     def decorate(function: Answer) -> Answer:
@@ -79,12 +89,13 @@ def get(
                 used = weights.spend(request, _weigh(weight, query))
                 if isinstance(query, ApiError):
                     raise query
-                response = _kept(request, manner.answer(function(query)))
+                response = manner.answer(function(query))
+                response = _unkept(response) if is_momentary else _kept(request, response)
             except ApiError as error:
-                response = _unkept(manner.refusal(error))
+                response = manner.refusal(error)
             return _with_headers(response, used=used, headers=manner.headers)
 
-        extra = _documented(takes, answers, is_public=True)
+        extra = _documented(takes, answers, manner=manner, may_be_kept=not is_momentary)
         _add(router, "GET", path, _named(view, function), extra)
         return function
 
@@ -99,7 +110,7 @@ def own(
     needs: Needs = Needs.READ,
     takes: Sequence[Param] = (),
     weight: Weight,
-    answers: dict[str, Any],
+    answers: Schema,
 ) -> Callable[[OwnAnswer], OwnAnswer]:
     """As `get`, for paths of an account: only who may do what `needs` says gets to the function.
 
@@ -122,7 +133,8 @@ def own(
                 response = error.response()
             return _with_headers(_unkept(response), used=used, headers=headers)
 
-        extra = _documented([*takes, *signing.PARAMS], answers, is_public=False)
+        takes_all = [*takes, *signing.PARAMS]
+        extra = _documented(takes_all, answers, manner=BINANCE, may_be_kept=False)
         extra |= {"security": signing.SCHEMES}
         _add(router, method, path, _named(view, function), extra)
         return function
@@ -130,11 +142,12 @@ def own(
     return decorate
 
 
-def refuse_other_methods(router: Router) -> None:
-    """Answers every method that a path of `router` does not serve; called after the last one."""
+def refuse_other_methods(router: Router, *, manner: Manner = BINANCE) -> None:
+    """Answers every method that a path of `router` does not serve, in its manner; called after the
+    last one."""
     for (_, path), allowed in [item for item in _served.items() if item[0][0] == id(router)]:
         others = [method for method in METHODS if method not in allowed]
-        router.api_operation(others, path, include_in_schema=False)(_refusal(allowed))
+        router.api_operation(others, path, include_in_schema=False)(_refusal(allowed, manner))
 
 
 def _add(router: Router, method: str, path: str, view: View, extra: dict[str, Any]) -> None:
@@ -158,15 +171,22 @@ def _read(reading: Callable[[], Any]) -> Any:
 def _weigh(weight: Weight, query: Query | ApiError) -> int:
     if isinstance(query, ApiError):
         return 1
-    return weight if isinstance(weight, int) else weight(query)
+    try:
+        return weight if isinstance(weight, int) else weight(query)
+    except ApiError:  # what cannot be weighed is refused for the same reason
+        return 1
 
 
 def _kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The answer with its name, or 304 without a body where the request has it by that name."""
-    response["ETag"] = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
-    response["Cache-Control"] = "no-cache"
-    found = get_conditional_response(request, etag=response["ETag"], response=response)
-    return found or response
+    """The answer with its name, or 304 without a body where the request has it by that name.
+
+    Other conditions are for what is changed: nothing here is.
+    """
+    name = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
+    held = [one.removeprefix("W/") for one in parse_etags(request.headers.get("If-None-Match", ""))]
+    kept = HttpResponseNotModified() if name in held or held == ["*"] else response
+    kept["ETag"], kept["Cache-Control"] = name, "no-cache"
+    return kept
 
 
 def _unkept(response: HttpResponse) -> HttpResponse:
@@ -181,29 +201,43 @@ def _with_headers(response: HttpResponse, *, used: int, headers: Mapping[str, st
     return response
 
 
-def _refusal(allowed: Sequence[str]) -> View:
+def _refusal(allowed: Sequence[str], manner: Manner) -> View:
     named = ", ".join(allowed)
 
     def refused(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
-        response = ApiError(-1000, f"This path answers {named} only.", status=405).response()
-        response["Allow"] = named
+        error = ApiError(-1000, f"This path answers {named} only.", status=405)
+        response = manner.refusal(error)
+        for name, value in {**manner.headers, "Allow": named}.items():
+            response[name] = value
         return response
 
     return refused
 
 
 def _documented(
-    takes: Sequence[Param], answers: dict[str, Any], *, is_public: bool
+    takes: Sequence[Param], answers: Schema, *, manner: Manner, may_be_kept: bool
 ) -> dict[str, Any]:
-    def content(schema: dict[str, Any]) -> dict[str, Any]:
-        return {"content": {"application/json": {"schema": schema}}}
-
+    unchanged = {304: {"description": "Unchanged since `If-None-Match`"}} if may_be_kept else {}
+    responses = _responses(answers, manner) | unchanged
     return {
         "parameters": [param.documented() for param in takes],
-        "responses": {
-            200: {"description": "The answer", **content(answers)},
-            **({304: {"description": "Unchanged since `If-None-Match`"}} if is_public else {}),
-            400: {"description": "What must change, with Binance's code", **content(FAULT)},
-            429: {"description": "Request weight used up; see Retry-After", **content(FAULT)},
-        },
+        "responses": {status: responses[status] for status in sorted(responses)},
     }
+
+
+def _responses(answers: Schema, manner: Manner) -> dict[int, Any]:
+    shapes: dict[int, dict[str, list[Schema]]] = {200: {manner.content_type: [answers]}}
+    for status in manner.faults:
+        shapes.setdefault(status, {}).setdefault(JSON, []).append(manner.fault)
+    texts = {200: "The answer", **manner.faults}
+    return {
+        status: {
+            "description": texts[status],
+            "content": {kind: {"schema": _either(found)} for kind, found in kinds.items()},
+        }
+        for status, kinds in shapes.items()
+    }
+
+
+def _either(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}

@@ -34,8 +34,8 @@ class ApiError(Exception):
         return {"code": self.code, "msg": self.message} | ({"data": self.data} if self.data else {})
 
     def response(self) -> HttpResponse:
-        """The answer as it goes out."""
-        return JsonResponse(self.body(), status=self.status)
+        """The answer as it goes out; nobody keeps it."""
+        return JsonResponse(self.body(), status=self.status, headers={"Cache-Control": "no-store"})
 
 
 class TooManyRequests(ApiError):

@@ -2,17 +2,20 @@
 
 It is public and knows no credentials, so pages of any origin may read it. What is wrong with a
 request is answered with HTTP 200 and `{s: "error", errmsg}`: that is where the library looks. Only
-who has to wait gets 429, and what the server could not do is 5xx, in the same shape.
+who has to wait gets 429, another path 404, another method 405, and what the server could not do is
+5xx, all in the same shape.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.db.models import Case, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Router
 
-from apps.exchange import klines
+from apps.exchange import candles, klines
 from apps.exchange.api import asked, endpoint, errors, params
 from apps.exchange.api.endpoint import Manner
 from apps.exchange.api.errors import ApiError
@@ -20,6 +23,7 @@ from apps.exchange.api.params import Param, Query
 from apps.exchange.api.schemas import WHOLE
 from apps.exchange.api.udf_shapes import (
     CONFIG,
+    ERROR,
     EXCHANGE,
     HISTORY,
     KIND,
@@ -40,6 +44,7 @@ log = logs.get("moonx.udf")
 USUAL_FOUND, MOST_FOUND = 30, 100
 MOST_BARS = 5_000  # in one answer; the library asks for the bars before them by itself
 S = 1000  # ms
+PLAIN = "text/plain"
 
 NAME = Param(
     name="symbol",
@@ -69,20 +74,34 @@ def _written(answer: Any) -> HttpResponse:
     return answer if isinstance(answer, HttpResponse) else JsonResponse(answer, safe=False)
 
 
+def _plain(answer: Any) -> HttpResponse:
+    return HttpResponse(str(answer), content_type=PLAIN)
+
+
 def _refused(error: ApiError) -> HttpResponse:
     """The error as the library reads it; when to come back is told where it has to wait."""
     response = error.response()
     response.content = _error(error.message).content
-    response.status_code = response.status_code if response.status_code == 429 else 200
+    if response.status_code == 400:
+        response.status_code = 200
     return response
 
 
 def _error(message: str, *, status: int = 200) -> HttpResponse:
-    return JsonResponse({"s": "error", "errmsg": message}, status=status)
+    body = {"s": "error", "errmsg": message}
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
-LIBRARY = Manner(read=params.read_kindly, answer=_written, refusal=_refused, headers=PUBLIC)
+LIBRARY = Manner(
+    read=params.read_kindly,
+    answer=_written,
+    refusal=_refused,
+    headers=PUBLIC,
+    fault=ERROR,
+    faults={200: "The answer, or what must change", 429: endpoint.USED_UP},
+)
+TEXT_ALONE = replace(LIBRARY, answer=_plain, content_type=PLAIN)
 
 router = Router(tags=["Chart data feed"])
 
@@ -102,10 +121,10 @@ def config(_: Query) -> dict[str, Any]:
     }
 
 
-@endpoint.get(router, "/time", weight=1, answers=WHOLE, manner=LIBRARY)
-def server_time(_: Query) -> HttpResponse:
+@endpoint.get(router, "/time", weight=1, answers=WHOLE, manner=TEXT_ALONE, is_momentary=True)
+def server_time(_: Query) -> int:
     """The time by which bars are made, in whole seconds, as a number alone."""
-    return HttpResponse(str(to_ms(clock.db_now()) // S), content_type="text/plain")
+    return to_ms(clock.db_now()) // S
 
 
 @endpoint.get(router, "/symbols", takes=[NAME], weight=2, answers=SYMBOL, manner=LIBRARY)
@@ -144,7 +163,7 @@ def history(query: Query) -> HttpResponse:
     At most the newest 5,000 of them. Prices and volumes are exact decimals, written as JSON
     numbers. Without any, `nextTime` is the time in ms of the newest bar before `from`.
     """
-    interval, market, now = _interval(query), _market(query), clock.db_now()
+    interval, market, now = _interval(query), _market(query), candles.present()
     wish = _wish(query)
     found = klines.read(market, interval, wish, now=now)
     earlier = [] if found else klines.read(market, interval, _before(wish), now=now)
@@ -193,6 +212,7 @@ def _matching(text: str) -> "QuerySet[Market]":
     return found.order_by(rank, "symbol")
 
 
+@csrf_exempt
 def no_such_path(_: HttpRequest, *__: Any, **___: Any) -> HttpResponse:
     """404 as JSON, for every path below /udf that is not one."""
     return _public(_error("There is no such path; /docs/http lists all of them.", status=404))

@@ -60,9 +60,9 @@ HISTORY = {
             v=listed(NUMBER),
         ),
         shape(s={"const": "no_data"}, nextTime=WHOLE),
-        shape(s={"const": "error"}, errmsg=TEXT),
     ]
 }
+ERROR = shape(s={"const": "error"}, errmsg=TEXT)
 
 
 def described(market: Market) -> dict[str, Any]:

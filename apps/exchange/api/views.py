@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from ninja import Router
 
-from apps.exchange import book, klines
+from apps.exchange import book, candles, klines
 from apps.exchange.api import asked, endpoint, errors, params, shapes
 from apps.exchange.api.params import Query
 from apps.exchange.api.schemas import (
@@ -26,7 +26,7 @@ from apps.exchange.api.schemas import (
 from apps.exchange.book.levels import depths
 from apps.exchange.models import Ticker, Trade
 from moonx.core import clock, intervals
-from moonx.core.intervals import to_ms
+from moonx.core.intervals import Buckets, Interval, to_ms
 
 router = Router(tags=["Market data"])
 
@@ -44,7 +44,7 @@ def ping(_: Query) -> dict[str, Any]:
     return {}
 
 
-@endpoint.get(router, "/time", weight=1, answers=TIME)
+@endpoint.get(router, "/time", weight=1, answers=TIME, is_momentary=True)
 def server_time(_: Query) -> dict[str, Any]:
     """The time by which trades and bars are made."""
     return {"serverTime": to_ms(clock.db_now())}
@@ -56,6 +56,7 @@ def server_time(_: Query) -> dict[str, Any]:
     takes=[params.ONE, params.MANY, params.PERMISSIONS, params.SETS, params.STATUS],
     weight=20,
     answers=INFO,
+    is_momentary=True,
 )
 def exchange_info(query: Query) -> dict[str, Any]:
     """Limits and markets with their rules. `label` is ours: what kind of market it is."""
@@ -122,28 +123,41 @@ KLINE_PARAMS = [
 ]
 
 
-@endpoint.get(router, "/klines", takes=KLINE_PARAMS, weight=2, answers=KLINES)
+def _klines_weight(query: Query) -> int:
+    if isinstance(_buckets(query), Interval):
+        return 2
+    return 2 + -(-query.limit() // 100)
+
+
+@endpoint.get(router, "/klines", takes=KLINE_PARAMS, weight=_klines_weight, answers=KLINES)
 def candlesticks(query: Query) -> list[list[Any]]:
     """Bars, the one in progress included. A bucket without trades is flat at the last price.
 
-    `startTime` and `endTime` are UTC, whatever `timeZone` the buckets are of.
+    `startTime` and `endTime` are UTC, whatever `timeZone` the buckets are of. Weighs 2, and where
+    the buckets of `timeZone` are not those of UTC one more for each hundred of `limit` begun: such
+    bars are not stored but folded when asked for.
     """
     return _candlesticks(query)
 
 
-@endpoint.get(router, "/uiKlines", takes=KLINE_PARAMS, weight=2, answers=KLINES)
+@endpoint.get(router, "/uiKlines", takes=KLINE_PARAMS, weight=_klines_weight, answers=KLINES)
 def shown_candlesticks(query: Query) -> list[list[Any]]:
     """As `klines`: those are fit for a chart already."""
     return _candlesticks(query)
 
 
 def _candlesticks(query: Query) -> list[list[Any]]:
-    buckets = intervals.buckets(query.interval(), ahead=query.zone())
+    buckets = _buckets(query)
     wish = klines.Wish(
         start_ms=query.number("startTime"), end_ms=query.number("endTime"), limit=query.limit()
     )
     market = asked.market(query)
-    return shapes.klines(market, buckets, klines.read(market, buckets, wish, now=clock.db_now()))
+    found = klines.read(market, buckets, wish, now=candles.present())
+    return shapes.klines(market, buckets, found)
+
+
+def _buckets(query: Query) -> Buckets:
+    return intervals.buckets(query.interval(), ahead=query.zone())
 
 
 def _ticker_weight(query: Query) -> int:
@@ -167,7 +181,7 @@ def day_tickers(query: Query) -> Any:
     markets = asked.markets(query, query.symbols())
     rows = Ticker.objects.select_related("market").in_bulk([market.pk for market in markets])
     best = depths(markets, 1) if is_full else {}
-    now = clock.db_now()
+    now = candles.present()
     found = [
         shapes.ticker(
             market, rows.get(market.pk) or shapes.unborn(market, now=now), best.get(market.pk)

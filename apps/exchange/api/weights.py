@@ -1,4 +1,4 @@
-"""Request weight: what an address may ask of `/api/v3` in a minute."""
+"""Request weight: what an address may ask in a minute of all interfaces together."""
 
 import time
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from ninja import Router
 
-from apps.exchange import windows
+from apps.exchange import candles, windows
 from apps.exchange.api import asked, endpoint, params, shapes
 from apps.exchange.api.params import Query
 from apps.exchange.api.schemas import AVERAGE, WINDOWS
 from apps.exchange.models import Market, Ticker, Trade
 from apps.exchange.windows import Window
-from moonx.core import clock
 from moonx.core.intervals import Interval, buckets, to_ms
 
 router = Router(tags=["Market data"])
@@ -32,6 +31,7 @@ def _weight(query: Query) -> int:
     takes=[params.ONE, params.MANY, params.WINDOW_SIZE, params.KIND, params.STATUS],
     weight=_weight,
     answers=WINDOWS,
+    is_momentary=True,
 )
 def rolling_tickers(query: Query) -> Any:
     """What a market traded in the last `windowSize`, or several as an array.
@@ -40,7 +40,7 @@ def rolling_tickers(query: Query) -> Any:
     now, or where a market's record or its trading ended. `openTime` always starts a minute: the
     window is up to 59,999 ms wider than asked for.
     """
-    size, now = query.window_size(), clock.db_now()
+    size, now = query.window_size(), candles.present()
     return _shown(query, _rows(query, lambda market: windows.rolling(market, size, now=now)))
 
 
@@ -57,7 +57,7 @@ def day_so_far(query: Query) -> Any:
     `closeTime` is the last millisecond of the day. Of a market that stands still it is the day in
     which its record or its trading ended.
     """
-    zone, now = query.zone(), clock.db_now()
+    zone, now = query.zone(), candles.present()
     days = buckets(Interval.D1, ahead=zone)
     found = _rows(query, lambda market: windows.day_so_far(market, ahead=zone, now=now))
     for row in found:
@@ -71,7 +71,7 @@ def average_price(query: Query) -> dict[str, Any]:
 
     `closeTime` is the time of the last trade, 0 where there never was one.
     """
-    market, now = asked.market(query), clock.db_now()
+    market, now = asked.market(query), candles.present()
     window = windows.just_before(market, timedelta(minutes=AVERAGE_MINUTES), now=now)
     row = windows.read([(market, window)])[0]
     price, _, _ = shapes.writers(market)

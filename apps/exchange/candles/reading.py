@@ -12,7 +12,7 @@ from apps.exchange.bars import Bar
 from apps.exchange.candles.rows import READ, bar_of, watermarks
 from apps.exchange.candles.spans import folded_into
 from apps.exchange.models import EmptiedCandle, Market
-from moonx.core import clock
+from moonx.core import prepared
 from moonx.core.intervals import Buckets, Interval, Zoned
 
 
@@ -60,9 +60,24 @@ def _read_ranges(
         return [bar_of(row) for row in cursor.fetchall()]
 
 
-def present(closed: Mapping[Interval, datetime]) -> datetime:
-    """The database's present, never before what is closed: a clock set back opens no bar again."""
-    return max(clock.db_now(), closed[Interval.M1])
+# The clock is read after the statement's snapshot was taken. `greatest` passes over what is null.
+PRESENT = """
+SELECT greatest(clock_timestamp(), (SELECT max(executed_at) FROM exchange_trade),
+  (SELECT max(as_of) FROM exchange_ticker),
+  (SELECT closed_until FROM exchange_candlewatermark WHERE interval = '1m'))
+"""
+
+
+def present() -> datetime:
+    """The present of all market data: the database's, but never before what was traded or shown.
+
+    While the clock is set back it stands at the newest of trades, tickers and closed bars: no bar
+    opens again, and what a reader was given once stays.
+    """
+    with prepared.cursor() as cursor:
+        cursor.execute(PRESENT)
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 def in_progress(

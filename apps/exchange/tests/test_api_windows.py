@@ -154,19 +154,38 @@ def test_the_average_price_of_silence_is_the_last_price() -> None:
     }
 
 
-def test_windows_weigh_four_a_market_and_never_more_than_two_hundred(where: Market) -> None:
+def spent(path: str, **query: Any) -> int:
+    """The weight of a question."""
     client = Client()
+    before = int(client.get("/api/v3/ping")["X-MBX-USED-WEIGHT-1M"])
+    return int(client.get(f"/api/v3{path}", query)["X-MBX-USED-WEIGHT-1M"]) - before
 
-    def spent(path: str, **query: Any) -> int:
-        before = int(client.get("/api/v3/ping")["X-MBX-USED-WEIGHT-1M"])
-        return int(client.get(f"/api/v3{path}", query)["X-MBX-USED-WEIGHT-1M"]) - before
 
+def test_windows_weigh_four_a_market_and_never_more_than_two_hundred(where: Market) -> None:
     names = [f'"A{number:02}ETH"' for number in range(60)]
     assert spent("/ticker", symbol="XRPETH") == 4
     assert spent("/ticker/tradingDay", symbols=f"[{','.join(names[:3])}]") == 12
     assert spent("/ticker", symbols=f"[{','.join(names)}]") == 200
     assert spent("/avgPrice", symbol="XRPETH") == 2
-    assert spent("/uiKlines", symbol="XRPETH", interval="1m") == 2
+
+
+@pytest.mark.parametrize("path", ["/klines", "/uiKlines"])
+def test_bars_that_are_not_stored_weigh_by_their_number(where: Market, path: str) -> None:
+    def weight(interval: str, zone: str, **query: Any) -> int:
+        return spent(path, symbol="XRPETH", interval=interval, timeZone=zone, **query)
+
+    assert spent(path, symbol="XRPETH", interval="1d", limit=1000) == 2
+    assert weight("1h", "8", limit=1000) == weight("1m", "13:59", limit=1000) == 2
+    assert weight("1d", "13:59", limit=1) == weight("1d", "13:59", limit=100) == 3
+    assert (weight("1d", "8"), weight("1d", "8", limit=101)) == (7, 4)
+    assert weight("1h", "5:45", limit=1000) == weight("1d", "8", limit=10**9) == 12
+
+
+@pytest.mark.parametrize("wrong", [{"interval": "2m"}, {"timeZone": "15"}, {"limit": 0}])
+def test_bars_refused_for_what_their_weight_depends_on_weigh_one(
+    where: Market, wrong: dict[str, Any]
+) -> None:
+    assert spent("/klines", **{"symbol": "XRPETH", "interval": "1d", "timeZone": "8", **wrong}) == 1
 
 
 def test_bars_of_another_zone_open_at_its_midnight_and_hold_the_same_trades(where: Market) -> None:

@@ -94,8 +94,28 @@ def test_the_whole_of_time_costs_no_more_than_its_bars(where: Market) -> None:
 
 
 def test_a_market_that_stands_still_ends_with_its_last_trade(where: Market) -> None:
-    where.status = MarketStatus.HALT
+    where.status = MarketStatus.BREAK
     assert minutes(read(where)) == list(range(6))
+
+
+@pytest.mark.parametrize("status", [MarketStatus.HALT, MarketStatus.BREAK])
+def test_a_market_that_was_stopped_keeps_the_bars_shown_until_then(
+    where: Market, status: MarketStatus
+) -> None:
+    shown = read(where)
+    where.status, where.halted_at = status, NOW
+    assert klines.read(where, Interval.M1, Wish(), now=NOW + timedelta(hours=1)) == shown
+    where.halted_at = NOON + timedelta(minutes=8)
+    assert minutes(read(where)) == list(range(9))
+    where.halted_at = NOON  # of before a late trade
+    assert minutes(read(where)) == list(range(6))
+
+
+def test_a_market_that_takes_only_resting_orders_has_a_bar_for_every_minute_until_now(
+    where: Market,
+) -> None:
+    where.status = MarketStatus.POST_ONLY
+    assert minutes(read(where)) == list(range(11))
 
 
 def test_a_recorded_market_ends_with_its_record(where: Market) -> None:

@@ -10,14 +10,16 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 
 from apps.exchange import bars, candles, markets, tasks, tickers, trades, watch
 from apps.exchange.candles import closing
 from apps.exchange.models import Candle, CandleWatermark, Market, Ticker, Trade, TradeSource
+from apps.exchange.tests.asking import get
 from apps.exchange.tests.factory import market, open_since, trade, traded_all
 from apps.exchange.trades import Executed, NewTrade
 from moonx.core import clock, locks, push
-from moonx.core.intervals import Interval, from_ms
+from moonx.core.intervals import Interval, from_ms, to_ms
 from moonx.core.locks import Lock
 from moonx.core.models import OutboxEvent
 
@@ -203,6 +205,63 @@ def test_a_market_halted_by_a_clock_set_back_keeps_its_last_trade(ahead: datetim
     tickers.update()
     row = Ticker.objects.get()
     assert (row.last, row.trade_count) == (rows[-1].price, len(rows))
+
+
+def minute_ms(moment: datetime) -> int:
+    return to_ms(Interval.M1.floor(moment))
+
+
+def test_windows_hold_the_newest_trade_while_the_clock_is_set_back(ahead: datetime) -> None:
+    open_since(ahead - 2 * HOUR)
+    where = market()
+    rows = each_minute(where, start=Interval.M1.floor(ahead - 2 * HOUR), end=ahead)
+    newest, last = to_ms(rows[-1].executed_at), f"{rows[-1].price:.8f}"
+    hour = get("/ticker", symbol=where.symbol, windowSize="1h")
+    assert (hour["closeTime"], hour["lastPrice"], hour["count"]) == (newest, last, 61)
+    assert get("/ticker/tradingDay", symbol=where.symbol)["lastPrice"] == last
+    average = get("/avgPrice", symbol=where.symbol)
+    mean = sum(row.price for row in rows[-5:]) / 5
+    assert (average["closeTime"], Decimal(average["price"])) == (newest, mean)
+
+
+def trade_then(moment: datetime) -> None:
+    each_minute(market("ADAETH"), start=Interval.M1.floor(moment), end=moment)
+
+
+def show_then(moment: datetime) -> None:
+    tickers.update()
+    Ticker.objects.update(as_of=moment)
+
+
+@pytest.mark.parametrize("reach", [trade_then, show_then, close_up_to])
+def test_a_quiet_market_stands_where_trades_tickers_or_bars_came_before_the_clock_was_set_back(
+    ahead: datetime, reach: Callable[[datetime], None]
+) -> None:
+    since = Interval.M1.floor(ahead - 2 * HOUR)
+    open_since(since)
+    where = market()
+    each_minute(where, start=since, end=since + MINUTE)
+    reach(ahead)
+    [[opened, *_]] = get("/klines", symbol=where.symbol, interval="1m", limit=1)
+    assert opened == minute_ms(ahead)
+    window = get("/ticker", symbol=where.symbol, windowSize="1m")
+    assert minute_ms(from_ms(window["closeTime"])) == minute_ms(ahead)
+    path = f"/udf/history?symbol={where.symbol}&resolution=1&to={10**10}&countback=1"
+    assert Client().get(path).json()["t"] == [minute_ms(ahead) // 1000]
+
+
+def test_a_market_halted_by_a_clock_set_back_keeps_the_bars_that_were_shown(
+    ahead: datetime,
+) -> None:
+    since = Interval.M1.floor(ahead - HOUR)
+    open_since(since)
+    where = market()
+    each_minute(where, start=since, end=since + MINUTE)
+    close_up_to(ahead)
+    shown = get("/klines", symbol=where.symbol, interval="1m")
+    assert shown[-1][0] == minute_ms(ahead)
+    markets.halt(where, reason="odd", by="ops")
+    assert get("/klines", symbol=where.symbol, interval="1m") == shown
 
 
 # Beat dead for an hour

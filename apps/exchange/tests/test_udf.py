@@ -260,11 +260,17 @@ def test_only_the_feed_is_for_pages_of_other_origins(where: Market) -> None:
         assert "Access-Control-Allow-Origin" not in client.get(path)
 
 
-def test_an_unknown_path_and_another_method_are_answered_in_json() -> None:
+def test_an_unknown_path_and_another_method_are_answered_in_the_protocol() -> None:
     for path in ("/nope", "/", "/config/"):
         assert ask(path, status=404)["s"] == "error"
-    answer = Client(enforce_csrf_checks=True).post("/udf/config")
-    assert (answer.status_code, answer["Allow"]) == (405, "GET")
+    for path in ("/udf", "/udf/nope"):
+        answer = Client(enforce_csrf_checks=True).post(path)
+        assert (answer.status_code, answer.json()["s"]) == (404, "error")
+    for path in ("config", "time", "history"):
+        answer = Client(enforce_csrf_checks=True).post(f"/udf/{path}")
+        assert (answer.status_code, answer["Allow"]) == (405, "GET")
+        assert answer.json() == {"s": "error", "errmsg": "This path answers GET only."}
+        assert answer["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize(
