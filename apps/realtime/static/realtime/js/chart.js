@@ -44,6 +44,7 @@ const markers = createSeriesMarkers(candles, []);
 let bars = null;
 let drawn = null; // open time of the last drawn bar, s
 let hovered = null;
+let free = 0; // up to which bar there is room in the view; 0 once it moves with the newest
 let colors = {};
 
 /** Wires the chart; `older()` is called when the view nears the oldest bar. */
@@ -137,8 +138,18 @@ function clearLegend() {
 function place() {
   const scale = chart.timeScale();
   const room = Math.floor(scale.width() / 8);
-  if (bars.size >= room - RIGHT) return scale.scrollToPosition(RIGHT, false);
-  scale.setVisibleLogicalRange({ from: -2, to: Math.max(bars.size + RIGHT, Math.min(room, 60)) });
+  const isFew = bars.size < room - RIGHT;
+  free = isFew ? Math.max(bars.size + RIGHT, Math.min(room, 60)) : 0;
+  scale.applyOptions({ shiftVisibleRangeOnNewBar: !isFew });
+  if (!isFew) return scale.scrollToPosition(RIGHT, false);
+  scale.setVisibleLogicalRange({ from: -2, to: free });
+}
+
+// New bars fill the free room first; only then does the view move along with them.
+function follow() {
+  if (!free || bars.size + RIGHT < free) return;
+  free = 0;
+  chart.timeScale().applyOptions({ shiftVisibleRangeOnNewBar: true });
 }
 
 /** Says that the market has no bars, or that they cannot be had; no bars stand any more. */
@@ -182,6 +193,7 @@ export function draw() {
   bars.replaced = false;
   if (newMarks) markers.setMarkers(marksOf(bars, { first: token("quiet"), revised: token("warn") }));
   drawLegend();
+  follow();
 }
 
 function drawAll() {
