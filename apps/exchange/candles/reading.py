@@ -60,10 +60,11 @@ def _read_ranges(
         return [bar_of(row) for row in cursor.fetchall()]
 
 
-# The clock is read after the statement's snapshot was taken. `greatest` passes over what is null.
+# The clock is read after the statement's snapshot was taken. `greatest` passes over what is null. A
+# ticker of a day ahead was not shown by a clock that was set back: somebody wrote it.
 PRESENT = """
 SELECT greatest(clock_timestamp(), (SELECT max(executed_at) FROM exchange_trade),
-  (SELECT max(as_of) FROM exchange_ticker),
+  (SELECT max(as_of) FROM exchange_ticker WHERE as_of < clock_timestamp() + interval '1 day'),
   (SELECT closed_until FROM exchange_candlewatermark WHERE interval = '1m'))
 """
 
