@@ -80,6 +80,16 @@ def scroll_to_the_start(page: Page) -> None:
     raise AssertionError("the first bar never came")
 
 
+def wait_for(page: Page, what: str, value: object) -> None:
+    """Waits until `what` of the bars that the page holds is that."""
+    module = "/static/realtime/js/history.js"
+    for _ in range(200):
+        if page.evaluate(f"async () => (await import('{module}')).current()?.{what}") == value:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{what} never was {value}")
+
+
 def holding(page: Page, requests: str) -> list[Route]:
     """Has requests wait; they are in the list from when they are made."""
     held: list[Route] = []
@@ -134,23 +144,25 @@ def test_older_bars_that_do_not_come_are_asked_for_by_the_next_move(
     expect(hint).to_be_empty()
 
 
+# At once, as no test could on a busy machine.
+MOVE_AFTER_A_FAILURE = """() => {
+    const hint = document.getElementById("chart-hint");
+    const move = () => document.getElementById("canvas").dispatchEvent(new WheelEvent("wheel"));
+    const look = () => hint.textContent.includes("tries again") && move();
+    new MutationObserver(look).observe(hint, { childList: true });
+}"""
+
+
 def test_a_move_in_the_pause_after_a_failure_is_not_lost(
     screen: Screen, stall: Stall, watch: Watch
 ) -> None:
     watch.expected_statuses = frozenset({503})
     stall.traded(*past(900))
     show(screen, stall)
-    screen.page.route(
-        "**/api/v3/klines*endTime*",
-        lambda route: route.fulfill(status=503, json={"msg": "Too busy."}),
-        times=1,
-    )
+    screen.page.evaluate(MOVE_AFTER_A_FAILURE)
+    screen.page.route("**/api/v3/klines*endTime*", lambda route: route.fulfill(status=503), times=1)
     scroll(screen.page, left_px=6_000)
-    hint = screen.page.locator("#chart-hint")
-    expect(hint).to_contain_text("Moving the chart tries again.")
-    scroll(screen.page, left_px=100)
-    expect(hint).to_be_empty()
-    assert len(screen.page.evaluate(HELD)["times"]) > 900
+    wait_for(screen.page, "complete", value=True)
 
 
 def test_older_bars_given_up_for_another_interval_are_no_failure(
@@ -312,15 +324,10 @@ def test_a_revised_bar_is_told_and_the_flat_bars_after_it_follow(
     expect(screen.page.locator("#canvas")).to_have_attribute("title", "revised twice")
     for interval in ("5m", "1m"):
         choose(screen.page, interval)
-        screen.page.wait_for_function(SHOWS, arg=interval)
+        wait_for(screen.page, "interval", interval)
     screen.page.evaluate(HOVER_REVISED)
     expect(screen.page.locator("#revision")).to_have_text("revised twice")
 
-
-SHOWS = """async (interval) => {
-    const { current } = await import("/static/realtime/js/history.js");
-    return current()?.interval === interval;
-}"""
 
 # Moves the crosshair from the left until it meets a revised bar.
 HOVER_REVISED = """async () => {
@@ -385,11 +392,7 @@ def test_no_bar_is_left_of_a_markets_first_trade_that_was_withdrawn(
     assert screen.page.evaluate(HELD)["times"][0] == first
     stall.bust(1)
     expect(screen.page.locator("#tape-body tr[data-mark=busted]")).to_have_count(1)
-    begins = """async (time) => {
-        const { current } = await import("/static/realtime/js/history.js");
-        return current()?.first?.time === time;
-    }"""
-    screen.page.wait_for_function(begins, arg=second)
+    wait_for(screen.page, "first?.time", second)
     stall.bust(2)
     expect(screen.page.get_by_text("has not traded yet")).to_be_visible()
     expect(screen.page.locator("#legend")).to_be_empty()
