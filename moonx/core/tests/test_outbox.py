@@ -67,6 +67,7 @@ SAMPLES: dict[Any, tuple[str, Any]] = {
         "timestamptz '2026-11-25 02:30:00.123999Z'",
         datetime(2026, 11, 25, 2, 30, 0, 123999, tzinfo=UTC),
     ),
+    str | None: ("NULL::text", None),
     Decimal | None: ("(-0.000000000000000001)::numeric(78,18)", Decimal("-1E-18")),
     datetime | None: ("NULL::timestamptz", None),
     int | None: ("NULL::bigint", None),
