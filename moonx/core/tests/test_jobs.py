@@ -1,5 +1,6 @@
 """The base of every task, called directly and in a real worker on the real broker."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,6 @@ from celery.contrib.testing.worker import start_worker
 from celery.exceptions import Retry, SoftTimeLimitExceeded
 from celery.signals import task_postrun
 from django.db import OperationalError, connection, transaction
-from structlog.testing import capture_logs
 
 from moonx.celery import app
 from moonx.core import locks, logs, metrics
@@ -99,11 +99,12 @@ class Busy:
         self._thread.join()
 
 
-def test_a_run_says_in_one_line_what_it_did() -> None:
-    with capture_logs() as lines:
+def test_a_run_says_in_one_line_what_it_did(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="moonx.task"):
         assert note.apply(throw=True).result.startswith("Noted 3 things in ")
-    [line] = lines
-    assert line["log_level"] == "info"
+    [record] = [row for row in caplog.records if row.name == "moonx.task"]
+    line: Any = record.msg
+    assert record.levelname == "INFO"
     assert line["event"].startswith("Noted 3 things in ")
     assert (line["task_name"], line["count"]) == ("test.note", 3)
     assert line["ms"] >= 0
