@@ -192,7 +192,7 @@ def _checked(market: Market, trade: Trade, *, price: Decimal, quantity: Decimal)
 
 def _follow(market: Market, amendment: Amendment) -> None:
     """The bars that the trade was part of, and who hears of it."""
-    candles.refold_minutes(market, [Interval.M1.floor(amendment.executed_at)], announce=False)
+    candles.refold_minutes(market, [Interval.M1.floor(amendment.executed_at)])
     tell_amendment(market, amendment)
     executed = Fill.objects.filter(market=market, seq=amendment.seq).order_by("id")
     tell_owners(market, amendment, fills.as_they_stand(market, executed, before=amendment.epoch))

@@ -11,7 +11,7 @@ from django.db import connection
 
 from apps.exchange import candles
 from apps.exchange.audits.findings import MOST, Covered, Wrong
-from apps.exchange.candles import DIGEST
+from apps.exchange.candles import DIGEST, OF_TRADES
 from apps.exchange.models import Check
 from moonx.core import money
 from moonx.core.intervals import Interval
@@ -29,13 +29,7 @@ def _of(alias: str) -> str:
 MINUTES = f"""
 WITH made AS (
   SELECT t.market_id, date_bin('1 minute', t.executed_at, 'epoch') AS open_time,
-    (array_agg(t.price ORDER BY t.seq))[1] AS open, max(t.price) AS high, min(t.price) AS low,
-    (array_agg(t.price ORDER BY t.seq DESC))[1] AS close, sum(t.quantity) AS base_volume,
-    sum(t.quote_quantity) AS quote_volume,
-    coalesce(sum(t.quantity) FILTER (WHERE NOT t.is_buyer_maker), 0) AS taker_base_volume,
-    coalesce(sum(t.quote_quantity) FILTER (WHERE NOT t.is_buyer_maker), 0) AS taker_quote_volume,
-    sum(t.last_id - t.first_id + 1)::bigint AS trade_count, min(t.seq) AS first_seq,
-    max(t.seq) AS last_seq, {DIGEST} AS digest
+    {OF_TRADES}, {DIGEST} AS digest
   FROM exchange_market m CROSS JOIN LATERAL (
     SELECT * FROM exchange_trade t WHERE t.market_id = m.id
       AND t.executed_at >= %(start)s AND t.executed_at < %(stop)s OFFSET 0

@@ -3,7 +3,7 @@
 from apps.exchange.candles.backfilling import Backfilled, backfill
 from apps.exchange.candles.closing import close, close_overdue, close_until
 from apps.exchange.candles.digests import DIGEST
-from apps.exchange.candles.folding import BUCKET, REPLACE, folded
+from apps.exchange.candles.folding import BUCKET, OF_TRADES, REPLACE, folded
 from apps.exchange.candles.reading import (
     between,
     close_before,
@@ -20,6 +20,7 @@ __all__ = [
     "COLUMNS",
     "DIGEST",
     "FIELDS",
+    "OF_TRADES",
     "REPLACE",
     "Backfilled",
     "Refolded",

@@ -120,7 +120,7 @@ def _step(
     starts = _moments(STARTS, {**span, "intervals": list(Interval)})
     left = [] if accepts_trades else _moments(CHANGED, span)
     wanted = sorted(set(starts) - set(left))
-    done.add(writing.refold_minutes(market, wanted, announce=False))
+    done.add(writing.refold_minutes(market, wanted))
     done.minutes += len(wanted)
     done.left += left
 

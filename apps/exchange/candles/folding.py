@@ -25,6 +25,15 @@ WHERE (c.open, c.high, c.low, c.close, c.base_volume, c.quote_volume, c.taker_ba
   excluded.taker_quote_volume, excluded.trade_count, excluded.first_seq, excluded.last_seq)
 """
 
+# What the trades `t` of a minute make of its bar, as the columns of rows.FIELDS.
+OF_TRADES = """(array_agg(t.price ORDER BY t.seq))[1] AS open, max(t.price) AS high,
+  min(t.price) AS low, (array_agg(t.price ORDER BY t.seq DESC))[1] AS close,
+  sum(t.quantity) AS base_volume, sum(t.quote_quantity) AS quote_volume,
+  coalesce(sum(t.quantity) FILTER (WHERE NOT t.is_buyer_maker), 0) AS taker_base_volume,
+  coalesce(sum(t.quote_quantity) FILTER (WHERE NOT t.is_buyer_maker), 0) AS taker_quote_volume,
+  sum(t.last_id - t.first_id + 1)::bigint AS trade_count, min(t.seq) AS first_seq,
+  max(t.seq) AS last_seq"""
+
 # The children of a bucket are read by time, its open and close by trade sequence.
 FOLDED = """
 SELECT k.market_id, %(interval)s, {bucket}, (array_agg(k.open ORDER BY k.first_seq))[1],

@@ -11,7 +11,7 @@ from apps.exchange import bars
 from apps.exchange.bars import Bar
 from apps.exchange.candles import digests
 from apps.exchange.candles.emptying import REVISION, empty
-from apps.exchange.candles.folding import REPLACE, refold
+from apps.exchange.candles.folding import OF_TRADES, REPLACE, refold
 from apps.exchange.candles.reading import close_before
 from apps.exchange.candles.rows import COLUMNS, columns_of, fact, select, watermarks
 from apps.exchange.models import Market
@@ -46,11 +46,7 @@ ON CONFLICT (market_id, interval, open_time) DO UPDATE SET
 
 REFOLD_MINUTES = f"""
 INSERT INTO exchange_candle AS c {COLUMNS}
-SELECT %(market)s, '1m', m.start, (array_agg(t.price ORDER BY t.seq))[1], max(t.price),
-  min(t.price), (array_agg(t.price ORDER BY t.seq DESC))[1], sum(t.quantity),
-  sum(t.quote_quantity), coalesce(sum(t.quantity) FILTER (WHERE NOT t.is_buyer_maker), 0),
-  coalesce(sum(t.quote_quantity) FILTER (WHERE NOT t.is_buyer_maker), 0),
-  sum(t.last_id - t.first_id + 1), min(t.seq), max(t.seq), {REVISION.format(start="m.start")}
+SELECT %(market)s, '1m', m.start, {OF_TRADES}, {REVISION.format(start="m.start")}
 FROM unnest(%(starts)s::timestamptz[]) AS m(start)
 JOIN exchange_trade t ON t.market_id = %(market)s
   AND t.executed_at >= m.start AND t.executed_at < m.start + interval '1 minute'
@@ -100,12 +96,12 @@ def merge_minutes(market: Market, deltas: Mapping[datetime, Bar]) -> None:
         _revise(market, late, closed)
 
 
-def refold_minutes(market: Market, starts: Sequence[datetime], *, announce: bool) -> Refolded:
+def refold_minutes(market: Market, starts: Sequence[datetime]) -> Refolded:
     """Builds the given 1m bars again from their trades, and the stored bars above them.
 
     A bar that lost its last trade goes, and is flat where bars are shown. Emits `candle.revised`
-    for closed bars that stood before and changed; with `announce` for the others too. Returns which
-    bars changed. Locks as for `merge_minutes`.
+    for closed bars that stood before and changed. Returns which bars changed. Locks as for
+    `merge_minutes`.
     """
     closed = watermarks()
     values: dict[str, Any] = {
@@ -120,8 +116,8 @@ def refold_minutes(market: Market, starts: Sequence[datetime], *, announce: bool
     done.take(Interval.M1, changed, empty(market, Interval.M1, starts))
     past = [start for start in starts if start < closed[Interval.M1]]
     digests.retake(market, past)
-    _tell(market, Interval.M1, done, past if announce else (), closed)
-    _refold_parents(market, starts, closed, announce=announce, done=done)
+    _tell(market, Interval.M1, done, (), closed)
+    _refold_parents(market, starts, closed, announce=False, done=done)
     return done
 
 

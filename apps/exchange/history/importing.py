@@ -222,7 +222,7 @@ def _put(market: Market, source: TradeSource, *, after: int) -> tuple[int, int, 
         # Again, now that nobody else can add trades: an id may have been taken meanwhile.
         staging.check_conflicts(market, after=after, upto=last)
         if minutes:
-            candles.refold_minutes(market, minutes, announce=False)
+            candles.refold_minutes(market, minutes)
     return last, count, new
 
 

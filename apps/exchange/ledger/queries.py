@@ -6,6 +6,8 @@ from NEW or WHOLE. The values are those of `invariants.Scope`.
 
 from collections.abc import Mapping
 
+from apps.exchange.candles import OF_TRADES
+
 # Where new trades begin in each market: at the first one, or behind the last.
 STARTS = """
 SELECT m.id AS market_id, coalesce(
@@ -102,6 +104,7 @@ JOIN exchange_fill f ON f.market_id = s.market_id AND f.seq >= s.seq""",
     WHERE x.market_id = m.id AND x.source = 'matched' AND x.seq = n.seq
   ) t ON m.symbol || ':' || t.seq = j.source""",
     "digest": DIGEST,
+    "of_trades": OF_TRADES,
     "bar": "market_id, open_time, open, high, low, close, base_volume, quote_volume, "
     "taker_base_volume, taker_quote_volume, trade_count, first_seq, last_seq",
 }
@@ -365,13 +368,7 @@ WHERE o.stage = 'arrived' AND o.created_at < clock_timestamp() - interval '60 s'
 BARS_ARE_THEIR_TRADES = """
 WITH made AS (
   SELECT t.market_id, date_trunc('minute', t.executed_at) AS open_time,
-    (array_agg(t.price ORDER BY t.seq))[1] AS open, max(t.price) AS high, min(t.price) AS low,
-    (array_agg(t.price ORDER BY t.seq DESC))[1] AS close, sum(t.quantity) AS base_volume,
-    sum(t.quote_quantity) AS quote_volume,
-    coalesce(sum(t.quantity) FILTER (WHERE NOT t.is_buyer_maker), 0) AS taker_base_volume,
-    coalesce(sum(t.quote_quantity) FILTER (WHERE NOT t.is_buyer_maker), 0) AS taker_quote_volume,
-    sum(t.last_id - t.first_id + 1)::bigint AS trade_count, min(t.seq) AS first_seq,
-    max(t.seq) AS last_seq
+    {of_trades}
   FROM exchange_market m CROSS JOIN LATERAL (
     SELECT * FROM exchange_trade t
     WHERE t.market_id = m.id

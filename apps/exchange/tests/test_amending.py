@@ -149,7 +149,7 @@ def refold(where: Market, *minutes: str) -> None:
 
     with transaction.atomic():
         trades.hold_market(where)
-        candles.refold_minutes(where, [at(minute) for minute in minutes], announce=False)
+        candles.refold_minutes(where, [at(minute) for minute in minutes])
 
 
 def test_a_corrected_trade_changes_bars_and_is_told_with_both_values() -> None:

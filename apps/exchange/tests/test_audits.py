@@ -130,7 +130,7 @@ def test_trades_that_changed_behind_their_closed_bar_are_found_though_the_bar_ad
     with transaction.atomic():
         trades.hold_market(where)
         trades.insert(where, [extra], source=TradeSource.IMPORTED)
-        candles.refold_minutes(where, [at("2026-11-23 12:01")], announce=False)
+        candles.refold_minutes(where, [at("2026-11-23 12:01")])
     tickers.update()
     assert look() == 0
     Trade.objects.filter(seq=4).update(price=9)

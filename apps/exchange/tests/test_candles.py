@@ -211,7 +211,7 @@ def test_a_refold_changes_nothing_where_nothing_changed() -> None:
     close(Interval.H1, MONDAY + timedelta(hours=1))
     with transaction.atomic():
         trades.hold_market(where)
-        done = candles.refold_minutes(where, [MONDAY], announce=False)
+        done = candles.refold_minutes(where, [MONDAY])
         assert not any(map(done.count, Interval))
     assert set(Candle.objects.values_list("revision", flat=True)) == {0}
 

@@ -2,15 +2,15 @@
 
 import random
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.exchange import bars, candles, trades
 from apps.exchange.models import Candle, Market, Trade, TradeSource
 from apps.exchange.tests.factory import at, market, open_since, trade
+from apps.exchange.tests.threads import at_once
 from moonx.core import locks
 from moonx.core.intervals import Interval
 from moonx.core.locks import Lock
@@ -46,30 +46,10 @@ def close_step_by_step() -> None:
                 candles.close_until(interval, until=MONDAY + timedelta(hours=hour))
 
 
-def in_threads(*works: Callable[[], None]) -> None:
-    faults: list[BaseException] = []
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException as fault:  # noqa: BLE001 - raised again in the test's own thread
-            faults.append(fault)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
-
-
 def test_closed_bars_equal_their_trades_although_both_went_on_at_once() -> None:
     open_since(MONDAY)
     first, second = market(), market("BTCUSD")
-    in_threads(
+    at_once(
         lambda: write(first, 1),
         lambda: write(first, 2),
         lambda: write(second, 3),
@@ -113,5 +93,5 @@ def test_a_bucket_closes_only_after_the_trades_under_way_in_it_have_committed() 
             locks.hold(Lock.CANDLE_FOLD)
             candles.close_until(Interval.M5, until=MONDAY + timedelta(minutes=5))
 
-    in_threads(trade_slowly, close)
+    at_once(trade_slowly, close)
     assert Candle.objects.get(interval="5m").trade_count == 1

@@ -399,7 +399,7 @@ def test_an_import_that_was_killed_halfway_is_finished_by_the_next(
         Trade.objects.filter(seq=102).delete()
         where = Market.objects.get()
         trades.hold_market(where)
-        candles.refold_minutes(where, [at("2019-10-11 00:00")], announce=False)
+        candles.refold_minutes(where, [at("2019-10-11 00:00")])
     assert "1 stored; 2 were there" in import_file(some)
     assert (
         list(Candle.objects.order_by("interval").values_list("base_volume", "trade_count")) == whole

@@ -17,6 +17,7 @@ from apps.exchange.candles import closing
 from apps.exchange.models import Candle, CandleWatermark, Market, Ticker, Trade, TradeSource
 from apps.exchange.tests.asking import get
 from apps.exchange.tests.factory import market, open_since, trade, traded_all
+from apps.exchange.tests.threads import at_once
 from apps.exchange.trades import Executed, NewTrade
 from moonx.core import clock, locks, push
 from moonx.core.intervals import Interval, from_ms, to_ms
@@ -369,28 +370,6 @@ def test_bars_close_although_no_relay_takes_their_events(monkeypatch: pytest.Mon
 
 
 # Two beats
-
-
-def at_once(*works: Callable[[], object]) -> None:
-    faults: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        try:
-            start.wait(timeout=10)
-            work()
-        except BaseException as fault:  # noqa: BLE001 - raised again in the test's own thread
-            faults.append(fault)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
 
 
 def test_two_beats_announce_each_bar_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from apps.exchange import candles
 from apps.exchange.candles import Backfilled
+from apps.exchange.management.arguments import moment
 from apps.exchange.models import Market
 from moonx.core import clock
 from moonx.core.intervals import Interval
@@ -108,13 +109,10 @@ def _markets(symbols: list[str]) -> list[Market]:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a time like 2026-11-26T12:00Z") from None
-    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+    found = moment(text)
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise ArgumentTypeError(f"{text!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found
 
 
 def _report(market: Market, done: Backfilled, *, dry_run: bool) -> str:

@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from apps.exchange import history
 from apps.exchange.history import Imported, ImportRefused, Pair, Plan, Record
+from apps.exchange.management.arguments import moment
 from moonx.core import clock
 from moonx.core.locks import LockBusy
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--until",
-            type=_moment,
+            type=moment,
             metavar="TIME",
             help="End of the record, e.g. 2019-10-12T00:00Z (default: end of the last trade's "
             "minute). Bars without trades run up to it.",
@@ -96,14 +96,6 @@ def _pair(text: str) -> Pair:
     if not (base and slash and quote):
         raise ArgumentTypeError(f"{text!r} is not of the form BASE/QUOTE, e.g. XRP/ETH")
     return Pair(base=base, quote=quote)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a time like 2019-10-12T00:00Z") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _upper(error: Exception) -> str:
