@@ -291,6 +291,80 @@ class CandleRevised(CandleFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatsFact(Event):
+    """What the events of statistics carry beside their figures.
+
+    They are told when a figure moved or, as a `heartbeat`, when none did for a while; `seq` counts
+    what was told of one subject. Rates and ratios are decimal strings.
+    """
+
+    seq: int
+    heartbeat: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsChainPerformanceUpdated(StatsFact):
+    """How a chain does: its verdict with the reasons, its providers, its figures."""
+
+    name: ClassVar[str] = "stats.chain_performance_updated"
+    key_form: ClassVar[str] = "chain:{chain_id}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("chain:{chain_id}",)
+    chain: str
+    chain_id: int
+    verdict: str
+    reasons: tuple[dict[str, Any], ...]
+    providers: tuple[dict[str, Any], ...]
+    block_time_ms: dict[str, int | None]
+    tps: str | None
+    gas_used_ratio: str | None
+    base_fee_wei: str | None
+    head: int | None
+    head_age_ms: int | None
+    finality_lag_ms: int | None
+    reorgs1h: dict[str, int]
+    volume24h_usd: str | None
+    tvl_usd: str | None
+    sampled_at: datetime | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsBridgeLatencyUpdated(StatsFact):
+    """How fast a bridge quotes in one corridor for one size, and how often it does at all."""
+
+    name: ClassVar[str] = "stats.bridge_latency_updated"
+    key_form: ClassVar[str] = "bridge:{provider}:{from_}:{to}:{size}"
+    topic_forms: ClassVar[tuple[str, ...]] = ("bridges",)
+    provider: str
+    from_: str
+    to: str
+    size: str
+    verdict: str
+    reasons: tuple[dict[str, Any], ...]
+    latency_ms: dict[str, int | None]
+    success_rate: str | None
+    errors: dict[str, int]
+    sampled_at: datetime | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsOverviewUpdated(StatsFact):
+    """Chains and bridges by verdict, and the totals over all chains."""
+
+    name: ClassVar[str] = "stats.overview_updated"
+    key_form: ClassVar[str] = "overview"
+    topic_forms: ClassVar[tuple[str, ...]] = ("overview",)
+    chains: dict[str, int]
+    bridges: dict[str, int]
+    active24h: int | None
+    volume24h: str | None
+    tvl: str | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemAlert(Event):
     """Something that an operator must look at."""
 
@@ -312,8 +386,8 @@ class UserActivity(Event):
 
 
 def camel(name: str) -> str:
-    """open_time → openTime."""
-    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+    """open_time → openTime; from_ → from, which Python keeps for itself."""
+    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name.rstrip("_"))
 
 
 def wire(value: Any) -> Any:

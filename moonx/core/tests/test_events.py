@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from moonx.core import events
-from moonx.core.events import Event, TradeExecuted
+from moonx.core.events import Event, StatsBridgeLatencyUpdated, TradeExecuted
 
 CLOSED_LIST = {
     "order.accepted",
@@ -23,6 +23,9 @@ CLOSED_LIST = {
     "trade.busted",
     "candle.closed",
     "candle.revised",
+    "stats.chain_performance_updated",
+    "stats.bridge_latency_updated",
+    "stats.overview_updated",
     "system.alert",
     "user.activity",
 }
@@ -63,6 +66,34 @@ def test_the_payload_is_camel_case_with_strings_and_milliseconds() -> None:
         "time": 1795392000000,
     }
     assert trade.topics == ("trades:X",)
+
+
+def test_what_python_keeps_for_itself_is_spelled_plainly_on_the_wire() -> None:
+    told = StatsBridgeLatencyUpdated(
+        seq=7,
+        heartbeat=False,
+        as_of=datetime(2026, 11, 23, tzinfo=UTC),
+        provider="lifi",
+        from_="ethereum",
+        to="base",
+        size="1000",
+        verdict="degraded",
+        reasons=({"rule": "latencyP95", "value": "3200", "limit": "3000"},),
+        latency_ms={"p50": 410, "p95": 3200, "n": 12},
+        success_rate="0.98",
+        errors={"timeout": 1},
+        sampled_at=None,
+        simulated=True,
+    )
+    assert told.key == "bridge:lifi:ethereum:base:1000"
+    assert told.topics == ("bridges",)
+    payload = told.payload()
+    assert payload["from"] == "ethereum"
+    assert payload["latencyMs"] == {"p50": 410, "p95": 3200, "n": 12}
+        "ethereum",
+        {"p50": 410, "p95": 3200, "n": 12},
+    )
+    assert payload["reasons"] == [{"rule": "latencyP95", "value": "3200", "limit": "3000"}]
 
 
 def test_a_float_never_reaches_the_wire() -> None:

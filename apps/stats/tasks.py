@@ -1,0 +1,1 @@
+"""The periodic tasks of statistics: a name, limits, one call."""

@@ -1,0 +1,1 @@
+"""Servers of others: calls that fail in known ways, over connections that are kept."""
