@@ -1,8 +1,12 @@
-"""The kernel's rows: what waits to be published, what was, and who is alive."""
+"""The kernel's rows: what waits to be published, what was, who is alive, which chains there are."""
 
 from typing import Any, ClassVar
 
 from django.db import models
+
+from moonx.core.chains.models import Chain
+
+__all__ = ("Chain", "Cursor", "Heartbeat", "OutboxEvent", "PublishedEvent", "SpelledJson")
 
 
 class SpelledJson(models.JSONField):
