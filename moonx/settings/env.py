@@ -13,10 +13,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from moonx.settings import cron
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
+from moonx.settings.nodes import Nodes
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
 PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
@@ -29,7 +30,7 @@ class BadSettings(Exception):
     """One or more settings cannot be used; the message names every one of them."""
 
 
-class Env(BaseSettings):
+class Env(Nodes):
     """The environment, parsed. Names are the variables' in lower case; units stand in the names."""
 
     model_config = SettingsConfigDict(
