@@ -11,7 +11,6 @@ class Collector(models.Model):
     `name` is the task that collects. The numbers count calls since the row was made.
     """
 
-    pk = models.CompositePrimaryKey("name", "provider")
     name = models.TextField()
     provider = models.TextField()
     successes = models.BigIntegerField(default=0)
@@ -24,6 +23,9 @@ class Collector(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name", "provider"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["name", "provider"], name="collector_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.provider}"
