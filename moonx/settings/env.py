@@ -13,10 +13,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from moonx.settings import cron
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
+from moonx.settings.nodes import Nodes
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
 PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
@@ -29,7 +30,7 @@ class BadSettings(Exception):
     """One or more settings cannot be used; the message names every one of them."""
 
 
-class Env(BaseSettings):
+class Env(Nodes):
     """The environment, parsed. Names are the variables' in lower case; units stand in the names."""
 
     model_config = SettingsConfigDict(
@@ -161,6 +162,17 @@ class Env(BaseSettings):
     ws_pong_timeout: int = Field(10_000, ge=1000, description="Pong must come within, ms.")
     ws_max_connections: int = Field(10_000, ge=1, description="Sockets per process.")
     ws_auth_timeout_s: int = Field(10, ge=1, description="A token must come within.")
+
+    # Calls to other servers
+    worker_circuit_breaker_threshold: int = Field(
+        5, ge=1, le=1000, description="Failures in a row that open a provider's circuit."
+    )
+    worker_circuit_breaker_timeout: int = Field(
+        60_000,
+        ge=1000,
+        le=900_000,
+        description="First wait of an open circuit, ms; it doubles up to 15 minutes.",
+    )
 
     # Observability and bus
     prometheus_multiproc_dir: Path | None = Field(
