@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import (
@@ -13,22 +13,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
+from moonx.settings.outside import CommaList, Outside, split_commas
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
 PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
 PLACEHOLDERS = {"your_strong_password", "changeme", "password"}
-
-CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
 class BadSettings(Exception):
     """One or more settings cannot be used; the message names every one of them."""
 
 
-class Env(BaseSettings):
+class Env(Outside):
     """The environment, parsed. Names are the variables' in lower case; units stand in the names."""
 
     model_config = SettingsConfigDict(
@@ -188,9 +187,7 @@ class Env(BaseSettings):
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return split_commas(value)
 
     @field_validator("log_level", mode="before")
     @classmethod
