@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_settings import SettingsConfigDict
 
+from moonx.settings import cron
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
 from moonx.settings.outside import CommaList, Outside, split_commas
 
@@ -175,6 +176,24 @@ class Env(Outside):
         SecretStr(""), description="Broker of the topic exchange moonx.events; unset = off."
     )
 
+    # Statistics
+    default_chain: str = Field(
+        "rei",
+        pattern="^[a-z0-9]{1,20}$",
+        description="The chain that `?chain=` means where it is not sent (the demo sets `local`).",
+    )
+    stats_collection_interval: str = Field(
+        "",
+        description="First calendar of stats.collect_all, as cron (`0 */5 * * * *`, or without the "
+        "seconds); later the admin's counts.",
+    )
+    chain_performance_interval: str = Field(
+        "", description="First calendar of stats.chain_performance, likewise."
+    )
+    bridge_latency_interval: str = Field(
+        "", description="First calendar of stats.bridge_latency, likewise."
+    )
+
     # Demo
     demo: bool = Field(True, description="`make up` starts with the demo; 0 = empty.")
     demo_speed: float = Field(1.0, gt=0, le=10_000, description="Pace of the replayed trades.")
@@ -199,6 +218,13 @@ class Env(Outside):
     @classmethod
     def _auto_is_one_per_core(cls, value: object) -> object:
         return os.cpu_count() or 1 if value == "auto" else value
+
+    @field_validator(
+        "stats_collection_interval", "chain_performance_interval", "bridge_latency_interval"
+    )
+    @classmethod
+    def _calendar(cls, value: str) -> str:
+        return cron.five_fields(value) if value else ""
 
     @field_validator("db_password")
     @classmethod
