@@ -20,7 +20,10 @@ from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
 from moonx.settings.outside import CommaList, Outside, split_commas
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
-PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
+PLAIN_ROLES = (
+    *("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo"),
+    "simulator",
+)
 PLACEHOLDERS = {"your_strong_password", "changeme", "password"}
 
 
@@ -52,7 +55,7 @@ class Env(Outside):
     moonx_role: str = Field(
         "monolith",
         description="What `manage.py run` starts: monolith (all), background (all but web and "
-        "flower), web, ws, worker:<queues>, beat, relay or flower. MODULES_SET and WORKER_TYPE are "
+        "flower), web, ws, worker:<queues>, beat, relay, flower or simulator. MODULES_SET and WORKER_TYPE are "
         "understood too.",
     )
     moonx_db_role: Literal["app", "owner"] = Field(

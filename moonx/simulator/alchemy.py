@@ -99,11 +99,13 @@ def wallets(request: Request) -> Reply:
     pairs = body.get("addresses")
     if not isinstance(pairs, list) or not 0 < len(pairs) <= MOST_PAIRS:
         raise BadRequest(f"addresses must be 1 to {MOST_PAIRS} objects")
+    if not all(isinstance(pair, dict) for pair in pairs):
+        raise BadRequest("each of addresses must be an object")
     rows = [row for pair in pairs for row in _of_wallet(pair, body, request.now_s)]
     return Reply(body={"data": {"tokens": rows, "pageKey": None}})
 
 
-def _of_wallet(pair: Any, body: dict[str, Any], now_s: float) -> list[dict[str, Any]]:
+def _of_wallet(pair: dict[str, Any], body: dict[str, Any], now_s: float) -> list[dict[str, Any]]:
     wallet, networks = str(pair.get("address")), pair.get("networks")
     if not world.is_address(wallet) or not isinstance(networks, list):
         raise BadRequest("each of addresses needs an address and networks")
@@ -177,10 +179,12 @@ def prices_by_address(request: Request) -> Reply:
     pairs = request.json_object().get("addresses")
     if not isinstance(pairs, list) or not 0 < len(pairs) <= MOST_PRICES:
         raise BadRequest(f"addresses must be 1 to {MOST_PRICES} objects")
+    if not all(isinstance(pair, dict) for pair in pairs):
+        raise BadRequest("each of addresses must be an object")
     return Reply(body={"data": [_address(pair, request.now_s) for pair in pairs]})
 
 
-def _address(pair: Any, now_s: float) -> dict[str, Any]:
+def _address(pair: dict[str, Any], now_s: float) -> dict[str, Any]:
     network, address = str(pair.get("network")), str(pair.get("address"))
     coin = world.coin_at(NETWORKS.get(network, 0), address)
     found = _prices(coin.symbol, now_s) if coin else []

@@ -45,14 +45,21 @@ SEED = 1
 class Site:
     """All services, each in its mood; the same seed and the same calls give the same answers."""
 
-    def __init__(self, *, seed: int = SEED, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service] = SERVICES,
+        *,
+        seed: int = SEED,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
-        self._by_prefix = {service.prefix: service for service in SERVICES}
+        self._services = services
+        self._by_prefix = {service.prefix: service for service in services}
         self._reset(seed)
 
     def _reset(self, seed: int) -> None:
         self._seed = seed
-        self._moods = {one.name: Mood(latency_ms=one.latency_ms) for one in SERVICES}
+        self._moods = {one.name: Mood(latency_ms=one.latency_ms) for one in self._services}
         self._counts = dict.fromkeys(self._moods, 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 from pydantic import SecretStr
@@ -62,6 +63,11 @@ class Given:
     def secret(self) -> str:
         return self.key.get_secret_value() if self.key else ""
 
+    @property
+    def is_set(self) -> bool:
+        """Whether somebody wants the real service."""
+        return bool(self.secret) or (self.is_named and not self.needs_key)
+
 
 def find(service: Service) -> Endpoint | None:
     """How the service is asked; None where it is off.
@@ -69,11 +75,12 @@ def find(service: Service) -> Endpoint | None:
     It is real where its own address or key is set, or where no simulator runs; off where it wants
     a key, none is set and no simulator runs.
     """
-    given = _GIVEN[service]()
-    if given.is_named or given.secret:
+    env = settings.ENV
+    given = _GIVEN[service](env)
+    if given.is_set:
         return _real(service, given)
-    if settings.ENV.simulator_url:
-        return _simulated(service, given)
+    if env.simulator_url:
+        return _simulated(service, given, env.simulator_url)
     return None if given.needs_key else _real(service, given)
 
 
@@ -85,9 +92,12 @@ def standing(service: Service) -> Standing:
     return Standing.SIMULATED if endpoint.is_simulated else Standing.REAL
 
 
-def _real(service: Service, given: Given) -> Endpoint | None:
-    if given.needs_key and not given.secret:
-        return None
+def unset(env: Any) -> list[Service]:
+    """The services for which `env` names neither an address nor a key: a simulator's to answer."""
+    return [service for service in Service if not _GIVEN[service](env).is_set]
+
+
+def _real(service: Service, given: Given) -> Endpoint:
     url = given.base_url
     return Endpoint(
         service=service,
@@ -103,10 +113,10 @@ def _spelled(given: Given) -> str:
     return f"Bearer {given.secret}" if given.key_header == "Authorization" else given.secret
 
 
-def _simulated(service: Service, given: Given) -> Endpoint:
+def _simulated(service: Service, given: Given, url: str) -> Endpoint:
     return Endpoint(
         service=service,
-        base_url=settings.ENV.simulator_url.rstrip("/") + PATHS[service],
+        base_url=url.rstrip("/") + PATHS[service],
         timeout_s=given.timeout_ms / 1000,
         is_simulated=True,
         has_key=False,
@@ -126,37 +136,30 @@ PATHS = {
 }
 
 
-def _named(name: str) -> bool:
-    return name in settings.ENV.model_fields_set
-
-
-def _lifi() -> Given:
-    env = settings.ENV
+def _lifi(env: Any) -> Given:
     return Given(
         base_url=env.lifi_base_url,
-        is_named=_named("lifi_base_url"),
+        is_named="lifi_base_url" in env.model_fields_set,
         key=env.lifi_api_key,
         key_header="x-lifi-api-key",
         timeout_ms=env.lifi_timeout,
     )
 
 
-def _relay() -> Given:
-    env = settings.ENV
+def _relay(env: Any) -> Given:
     return Given(
         base_url=env.relay_base_url,
-        is_named=_named("relay_base_url"),
+        is_named="relay_base_url" in env.model_fields_set,
         key=env.relay_api_key,
         key_header="x-api-key",
         timeout_ms=env.relay_timeout,
     )
 
 
-def _oneinch() -> Given:
-    env = settings.ENV
+def _oneinch(env: Any) -> Given:
     return Given(
         base_url=env.oneinch_base_url,
-        is_named=_named("oneinch_base_url"),
+        is_named="oneinch_base_url" in env.model_fields_set,
         key=env.oneinch_api_key,
         key_header="Authorization",
         needs_key=True,
@@ -164,57 +167,52 @@ def _oneinch() -> Given:
     )
 
 
-def _defillama() -> Given:
-    env = settings.ENV
+def _defillama(env: Any) -> Given:
     return Given(
         base_url=env.defillama_base_url,
-        is_named=_named("defillama_base_url"),
+        is_named="defillama_base_url" in env.model_fields_set,
         timeout_ms=env.defillama_timeout,
     )
 
 
-def _defillama_coins() -> Given:
-    env = settings.ENV
+def _defillama_coins(env: Any) -> Given:
     return Given(
         base_url=env.defillama_coins_base_url,
-        is_named=_named("defillama_coins_base_url"),
+        is_named="defillama_coins_base_url" in env.model_fields_set,
         timeout_ms=env.defillama_timeout,
     )
 
 
-def _binance() -> Given:
-    env = settings.ENV
+def _binance(env: Any) -> Given:
     return Given(
         base_url=env.binance_base_url,
-        is_named=_named("binance_base_url"),
+        is_named="binance_base_url" in env.model_fields_set,
         key=env.binance_api_key,
         key_header="X-MBX-APIKEY",
         timeout_ms=env.binance_timeout,
     )
 
 
-def _coingecko() -> Given:
-    env = settings.ENV
+def _coingecko(env: Any) -> Given:
     is_pro = "://pro-" in env.coingecko_base_url
     return Given(
         base_url=env.coingecko_base_url,
-        is_named=_named("coingecko_base_url"),
+        is_named="coingecko_base_url" in env.model_fields_set,
         key=env.coingecko_api_key,
         key_header="x-cg-pro-api-key" if is_pro else "x-cg-demo-api-key",
         timeout_ms=env.coingecko_timeout,
     )
 
 
-def _dexscreener() -> Given:
-    env = settings.ENV
+def _dexscreener(env: Any) -> Given:
     return Given(
         base_url=env.dexscreener_base_url.rstrip("/").removesuffix(LATEST),
-        is_named=_named("dexscreener_base_url"),
+        is_named="dexscreener_base_url" in env.model_fields_set,
         timeout_ms=env.dexscreener_timeout,
     )
 
 
-_GIVEN: dict[Service, Callable[[], Given]] = {
+_GIVEN: dict[Service, Callable[[Any], Given]] = {
     Service.LIFI: _lifi,
     Service.RELAY: _relay,
     Service.ONEINCH: _oneinch,
