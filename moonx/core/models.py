@@ -1,8 +1,20 @@
-"""The kernel's rows: what waits to be published, what was, and who is alive."""
+"""The kernel's rows: what waits to be published, what was, who is alive, circuits."""
 
 from typing import Any, ClassVar
 
 from django.db import models
+
+from moonx.core.resilience.models import Circuit, CircuitEvent
+
+__all__ = [
+    "Circuit",
+    "CircuitEvent",
+    "Cursor",
+    "Heartbeat",
+    "OutboxEvent",
+    "PublishedEvent",
+    "SpelledJson",
+]
 
 
 class SpelledJson(models.JSONField):

@@ -164,6 +164,17 @@ class Env(Outside):
     ws_max_connections: int = Field(10_000, ge=1, description="Sockets per process.")
     ws_auth_timeout_s: int = Field(10, ge=1, description="A token must come within.")
 
+    # Calls to other servers
+    worker_circuit_breaker_threshold: int = Field(
+        5, ge=1, le=1000, description="Failures in a row that open a provider's circuit."
+    )
+    worker_circuit_breaker_timeout: int = Field(
+        60_000,
+        ge=1000,
+        le=900_000,
+        description="First wait of an open circuit, ms; it doubles up to 15 minutes.",
+    )
+
     # Observability and bus
     prometheus_multiproc_dir: Path | None = Field(
         None, description="Directory shared by the processes of one host for metrics."
