@@ -15,7 +15,12 @@ KEPT = (
     "core_chain",
     "exchange_feetier",
 )
-APPEND_ONLY = ("exchange_journal", "exchange_entry", "exchange_amendment")
+APPEND_ONLY = (
+    "core_circuit_event",
+    "exchange_journal",
+    "exchange_entry",
+    "exchange_amendment",
+)
 TABLES = """
 SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition

@@ -1,12 +1,22 @@
-"""The kernel's rows: what waits to be published, what was, who is alive, which chains there are."""
+"""The kernel's rows: events on their way, who is alive, which chains there are, circuits."""
 
 from typing import Any, ClassVar
 
 from django.db import models
 
 from moonx.core.chains.models import Chain
+from moonx.core.resilience.models import Circuit, CircuitEvent
 
-__all__ = ("Chain", "Cursor", "Heartbeat", "OutboxEvent", "PublishedEvent", "SpelledJson")
+__all__ = (
+    "Chain",
+    "Circuit",
+    "CircuitEvent",
+    "Cursor",
+    "Heartbeat",
+    "OutboxEvent",
+    "PublishedEvent",
+    "SpelledJson",
+)
 
 
 class SpelledJson(models.JSONField):

@@ -34,7 +34,7 @@ def add_chains(apps, _schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0005_spelled_events")]
+    dependencies = [("core", "0006_resilience")]
     operations = [
         migrations.CreateModel(
             name="Chain",
