@@ -11,12 +11,14 @@ DATA = Path(__file__).parent / "data"
 
 def block() -> dict[str, Any]:
     """The result of `eth_getBlockByNumber` with whole transactions."""
-    return _result("block")
+    found: dict[str, Any] = _result("block")
+    return found
 
 
 def receipts() -> list[dict[str, Any]]:
     """The result of `eth_getBlockReceipts`."""
-    return _result("receipts")
+    found: list[dict[str, Any]] = _result("receipts")
+    return found
 
 
 def _result(name: str) -> Any:

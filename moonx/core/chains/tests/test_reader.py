@@ -13,6 +13,8 @@ from moonx.core.chains.lying import Lie, LyingServer
 from moonx.core.chains.tests.nodes import chain_row, reader_of
 from moonx.core.upstream.faults import CallFailed, Fault
 
+pytestmark = pytest.mark.usefixtures("db", "clean_valkey")
+
 SECRET = "s3cr3tkey"
 
 
