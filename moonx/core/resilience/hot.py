@@ -256,7 +256,7 @@ def take(provider: str, budget: Budget, *, weight: int) -> tuple[int, str]:
     wait_ms, what = _run(
         scripts.TAKE,
         keys=[valkey.key("providers:born"), provider_key(provider)],
-        args=[weight, budget.per_minute, budget.interval_us, budget.at_once],
+        args=[weight, budget.per_minute, budget.interval_us, budget.burst],
     )
     return int(wait_ms), what.decode()
 
