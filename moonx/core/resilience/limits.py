@@ -154,7 +154,7 @@ def _worker_count() -> int:
     asked_s, count = _workers
     if time.monotonic() - asked_s > WORKERS_FOR_S:
         try:
-            count = max(1, apart(_beating) * settings.ENV.worker_concurrency)
+            count = max(1, apart(_beating)) * settings.ENV.worker_concurrency
         except db.Error as error:
             log.warning("nobody knows how many workers there are", error=type(error).__name__)
         _workers = time.monotonic(), count

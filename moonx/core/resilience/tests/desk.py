@@ -1,5 +1,6 @@
 """What tests of circuits do over and over: calls that end in a certain way, and waits that pass."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -26,6 +27,18 @@ def fail(target: Target = TARGET, *, times: int = 1, fault: Fault = Fault.SERVER
         with pytest.raises(CallFailed) as caught, guarded(target, timeout_s=1):
             raise CallFailed("it failed", fault=fault)
         assert caught.value.fault is fault, caught.value
+
+
+def fail_after(work: Callable[[], object], *, timeout_s: float = 1) -> None:
+    """A call during which something else happens, and which then fails."""
+
+    def call() -> None:
+        with guarded(TARGET, timeout_s=timeout_s):
+            work()
+            raise CallFailed("it failed at last", fault=Fault.SERVER)
+
+    with pytest.raises(CallFailed, match="at last"):
+        call()
 
 
 def held_back(target: Target = TARGET) -> CallFailed:

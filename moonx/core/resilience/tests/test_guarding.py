@@ -15,10 +15,10 @@ from moonx.core.resilience import (
     sparing,
     state_of,
 )
-from moonx.core.resilience.tests.desk import TARGET, fail, held_back, pass_time, succeed
+from moonx.core.resilience.tests.desk import TARGET, fail, fail_after, held_back, pass_time, succeed
 from moonx.core.upstream.faults import OF_THE_SERVER, CallFailed, Fault
 
-pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
+pytestmark = pytest.mark.usefixtures("circuits_db")
 
 
 def state() -> CircuitState:
@@ -142,25 +142,28 @@ def test_a_probe_that_says_nothing_is_given_back(error: BaseException) -> None:
 def test_a_probe_that_lasts_too_long_has_nothing_to_say() -> None:
     fail(times=5)
     pass_time(75)
-    with pytest.raises(CallFailed), guarded(TARGET, timeout_s=-4.9):
+
+    def overstay() -> None:
         time.sleep(0.12)  # its lease of 100 ms ends
         circuits.forget()  # as another worker
-        with guarded(TARGET, timeout_s=1):
-            pass
-        raise CallFailed("too late", fault=Fault.TIMEOUT)
+        succeed()
+
+    fail_after(overstay, timeout_s=-4.9)
     assert state() is CircuitState.HALF_OPEN
     succeed()
     assert state() is CircuitState.CLOSED
 
 
 def test_a_call_of_an_older_era_says_nothing() -> None:
-    with guarded(TARGET, timeout_s=1):
+    def open_and_close() -> None:
         fail(times=5)
         pass_time(75)
         succeed(times=2)
-        assert Circuit.objects.get().version == 3
-    calls = [circuits.of(TARGET)._batch.calls, circuits.of(TARGET).copy.tally.calls]
-    assert calls == [0, 0]
+        pass_time(31)
+
+    fail_after(open_and_close)
+    fail(times=4)
+    assert state() is CircuitState.CLOSED
 
 
 def test_what_a_caller_rolls_back_stays_known_of_the_provider() -> None:
