@@ -1,5 +1,6 @@
 """The rows of statistics: chains, bridges, activity."""
 
+<<<<<<< HEAD
 from apps.stats.models.activity import (
     ActivityCursor,
     ActivityDay,
@@ -19,3 +20,9 @@ __all__ = [
     "LeafState",
     "Span",
 ]
+=======
+from apps.stats.models.collectors import Collector
+from apps.stats.models.published import Published
+
+__all__ = ["Collector", "Published"]
+>>>>>>> main

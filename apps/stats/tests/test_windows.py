@@ -74,7 +74,7 @@ def hours_of_blocks(hours: int) -> MadeChain:
     """A chain scanned from its first minute on, with a block every three minutes or so."""
     chain, rng = MadeChain(start_s=NOON_S), random.Random(5)
     while chain.head.time_s < NOON_S + hours * 3600:
-        chain.grow(15, rng, every_s=180, people=120)
+        chain.grow(8, rng, every_s=180, people=120)
         if chain.head.time_s < NOON_S + 3600:
             scan(chain)
     while not scan(chain):
