@@ -1,6 +1,5 @@
 """The rows of statistics: chains, bridges, activity."""
 
-<<<<<<< HEAD
 from apps.stats.models.activity import (
     ActivityCursor,
     ActivityDay,
@@ -10,6 +9,8 @@ from apps.stats.models.activity import (
     LeafState,
     Span,
 )
+from apps.stats.models.collectors import Collector
+from apps.stats.models.published import Published
 
 __all__ = [
     "ActivityCursor",
@@ -17,12 +18,8 @@ __all__ = [
     "ActivityLeaf",
     "ActivityRecord",
     "ActivityRollup",
+    "Collector",
     "LeafState",
+    "Published",
     "Span",
 ]
-=======
-from apps.stats.models.collectors import Collector
-from apps.stats.models.published import Published
-
-__all__ = ["Collector", "Published"]
->>>>>>> main
