@@ -1,15 +1,18 @@
 """THE beat table: what runs when, and on which queue."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from celery.schedules import crontab
+from django.conf import settings
 from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from moonx.core import locks
 from moonx.core.locks import Lock
+from moonx.settings import cron
 
 SHORTEST_MONTH = timedelta(days=28)
 # Beat notes what it sent every ten seconds; only what is missing for longer is late.
@@ -130,9 +133,38 @@ SCHEDULE: tuple[Entry, ...] = (
 )
 
 
+# Variables of the environment that say when an entry runs at first.
+VARIABLES = {
+    "stats.collect_all": "stats_collection_interval",
+    "stats.chain_performance": "chain_performance_interval",
+    "stats.bridge_latency": "bridge_latency_interval",
+}
+# As many gaps show the shortest one of a calendar whose days follow a pattern.
+GAPS_LOOKED_AT = 100
+
+
 def find(task: str) -> Entry:
-    """The entry of that name; KeyError where the table has none."""
-    return {entry.task: entry for entry in SCHEDULE}[task]
+    """The entry of that name, as the environment has it; KeyError where the table has none."""
+    return at_first({entry.task: entry for entry in SCHEDULE}[task])
+
+
+def at_first(entry: Entry) -> Entry:
+    """The entry as it is installed: at the moments that the environment names, if it does.
+
+    A row that is there already keeps its own: what operators set is never overwritten.
+    """
+    variable = VARIABLES.get(entry.task)
+    calendar = getattr(settings.ENV, variable) if variable else ""
+    return replace(entry, when=_calendar(calendar)) if calendar else entry
+
+
+def _calendar(text: str) -> At:
+    fields = cron.named(text)
+    moments = [_next(fields, datetime.now(UTC))]
+    while len(moments) <= GAPS_LOOKED_AT:
+        moments.append(_next(fields, moments[-1]))
+    gaps = [after - before for before, after in pairwise(moments)]
+    return At(**fields, period=min(gaps))
 
 
 def known_tasks() -> list[str]:
@@ -157,7 +189,7 @@ def install() -> Installed:
     with transaction.atomic():
         locks.hold(Lock.JOB, locks.key_of("schedule.install"), wait_ms=30_000)
         present = set(PeriodicTask.objects.values_list("name", flat=True))
-        missing = [entry for entry in SCHEDULE if entry.task not in present]
+        missing = [at_first(entry) for entry in SCHEDULE if entry.task not in present]
         for entry in missing:
             _create(entry)
         return Installed(created=[entry.task for entry in missing], disabled=_disable_unknown())
@@ -209,7 +241,7 @@ def describe(row: PeriodicTask) -> str:
 def differences() -> Iterator[str]:
     """A sentence for each entry that operators run differently from the table."""
     rows = {row.name: row for row in PeriodicTask.objects.select_related("interval", "crontab")}
-    for entry in SCHEDULE:
+    for entry in map(at_first, SCHEDULE):
         row = rows.get(entry.task)
         if row is None:
             yield f"{entry.task} is missing"

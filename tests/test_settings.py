@@ -183,3 +183,38 @@ def test_production_names_everything_unsafe_at_once() -> None:
 
 def test_production_starts_with_what_it_needs() -> None:
     assert start_in_production() == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("0 */5 * * * *", "*/5 * * * *"),
+        ("*/2  * * * *", "*/2 * * * *"),
+        ("0 0,30 8-18/2 * 1-6 1,5", "0,30 8-18/2 * 1-6 1,5"),
+        ("0 0 29 2 *", "0 0 29 2 *"),
+    ],
+)
+def test_a_calendar_has_five_fields_or_six_from_second_zero(
+    monkeypatch: pytest.MonkeyPatch, written: str, kept: str
+) -> None:
+    given(monkeypatch, BRIDGE_LATENCY_INTERVAL=written)
+    assert env.load().bridge_latency_interval == kept
+
+
+def test_calendars_that_cannot_be_kept_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        STATS_COLLECTION_INTERVAL="*/30 * * * * *",
+        CHAIN_PERFORMANCE_INTERVAL="* * *",
+        BRIDGE_LATENCY_INTERVAL="0 0 31 2,4 *",
+    )
+    message = refusal()
+    assert "STATS_COLLECTION_INTERVAL: starts at second '*/30'" in message
+    assert "CHAIN_PERFORMANCE_INTERVAL: has 3 fields" in message
+    assert "BRIDGE_LATENCY_INTERVAL: names a day that its months do not have" in message
+
+
+@pytest.mark.parametrize("part", ["60", "a", "*/0", "5/2", "5-3", "-1", "1-", "", ","])
+def test_a_field_takes_numbers_that_there_are(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    given(monkeypatch, STATS_COLLECTION_INTERVAL=f"{part} * * * *")
+    assert "STATS_COLLECTION_INTERVAL: " in refusal()

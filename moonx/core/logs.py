@@ -22,7 +22,6 @@ correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
 # Loggers that would print URLs (which may hold keys) or one line per request.
 QUIET = (
-    "urllib3",
     "web3",
     "uvicorn.access",
     "websockets",
@@ -33,6 +32,8 @@ QUIET = (
     "celery.app.trace",
     "celery.beat",
 )
+# It warns with the whole URL where a header is malformed.
+SILENT = ("urllib3",)
 
 
 def new_correlation_id() -> str:
@@ -106,3 +107,5 @@ def configure(options: dict[str, Any]) -> None:
     root.setLevel(str(options.get("level", "info")).upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -65,6 +65,48 @@ audit_findings = Gauge(
     ["check"],
     multiprocess_mode="mostrecent",
 )
+circuit_state = Gauge(
+    "moonx_circuit_state",
+    "0 closed, 1 half open, 2 open, as this host's processes saw it last",
+    ["provider", "chain", "kind"],
+    multiprocess_mode="mostrecent",
+)
+circuit_changes = Counter(
+    "moonx_circuit_changes_total", "Changes of circuits", ["provider", "chain", "kind", "to"]
+)
+circuit_openings = Counter(
+    "circuit_breaker_open_total", "Closed circuits that opened", ["provider", "chain", "kind"]
+)
+calls_held_back = Counter(
+    "moonx_calls_held_back_total",
+    "Calls that were not made: what held them back",
+    ["provider", "chain", "kind", "cause"],
+)
+provider_refusals = Counter(
+    "moonx_provider_refusals_total", "429 answers of providers", ["provider"]
+collector_calls = Counter(
+    "moonx_collector_calls_total",
+    "Calls of the collectors of statistics, by whom they asked and how it ended",
+    ["collector", "provider", "result"],
+)
+collector_duration = Histogram(
+    "moonx_collector_duration_seconds",
+    "Duration of one such call",
+    ["collector", "provider"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+collector_lateness = Histogram(
+    "moonx_collector_lateness_seconds",
+    "From the moment at which a collector was due to the moment its figures stood",
+    ["collector"],
+    buckets=(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)
+collector_success_time = Gauge(
+    "moonx_collector_last_success_timestamp_seconds",
+    "When a collector last had an answer, in seconds since 1970",
+    ["collector", "provider"],
+    multiprocess_mode="max",
+)
 process_starts = Counter("moonx_process_starts_total", "Starts of a role's process", ["role"])
 process_memory = Gauge(
     "moonx_process_memory_bytes", "Resident memory", ["role"], multiprocess_mode="livemostrecent"

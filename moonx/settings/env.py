@@ -13,9 +13,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from moonx.settings import cron
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
+from moonx.settings.nodes import Nodes
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
 PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
@@ -28,7 +30,7 @@ class BadSettings(Exception):
     """One or more settings cannot be used; the message names every one of them."""
 
 
-class Env(BaseSettings):
+class Env(Nodes):
     """The environment, parsed. Names are the variables' in lower case; units stand in the names."""
 
     model_config = SettingsConfigDict(
@@ -161,6 +163,17 @@ class Env(BaseSettings):
     ws_max_connections: int = Field(10_000, ge=1, description="Sockets per process.")
     ws_auth_timeout_s: int = Field(10, ge=1, description="A token must come within.")
 
+    # Calls to other servers
+    worker_circuit_breaker_threshold: int = Field(
+        5, ge=1, le=1000, description="Failures in a row that open a provider's circuit."
+    )
+    worker_circuit_breaker_timeout: int = Field(
+        60_000,
+        ge=1000,
+        le=900_000,
+        description="First wait of an open circuit, ms; it doubles up to 15 minutes.",
+    )
+
     # Observability and bus
     prometheus_multiproc_dir: Path | None = Field(
         None, description="Directory shared by the processes of one host for metrics."
@@ -174,6 +187,24 @@ class Env(BaseSettings):
     )
     event_bus_url: SecretStr = Field(
         SecretStr(""), description="Broker of the topic exchange moonx.events; unset = off."
+    )
+
+    # Statistics
+    default_chain: str = Field(
+        "rei",
+        pattern="^[a-z0-9]{1,20}$",
+        description="The chain that `?chain=` means where it is not sent (the demo sets `local`).",
+    )
+    stats_collection_interval: str = Field(
+        "",
+        description="First calendar of stats.collect_all, as cron (`0 */5 * * * *`, or without the "
+        "seconds); later the admin's counts.",
+    )
+    chain_performance_interval: str = Field(
+        "", description="First calendar of stats.chain_performance, likewise."
+    )
+    bridge_latency_interval: str = Field(
+        "", description="First calendar of stats.bridge_latency, likewise."
     )
 
     # Demo
@@ -202,6 +233,13 @@ class Env(BaseSettings):
     @classmethod
     def _auto_is_one_per_core(cls, value: object) -> object:
         return os.cpu_count() or 1 if value == "auto" else value
+
+    @field_validator(
+        "stats_collection_interval", "chain_performance_interval", "bridge_latency_interval"
+    )
+    @classmethod
+    def _calendar(cls, value: str) -> str:
+        return cron.five_fields(value) if value else ""
 
     @field_validator("db_password")
     @classmethod

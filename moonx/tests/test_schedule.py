@@ -1,6 +1,7 @@
 """The beat table and how it is installed."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -151,3 +152,14 @@ def test_a_period_is_the_gap_between_the_next_two_runs() -> None:
     monthly = PeriodicTask(crontab=CrontabSchedule(minute="0", hour="0", day_of_month="1"))
     february = datetime(2026, 1, 20, tzinfo=UTC)
     assert schedule.period_of(monthly, now=february) == timedelta(days=28)
+
+
+def test_the_environment_says_when_an_entry_runs_at_first(settings: Any) -> None:
+    wanted = {"stats_collection_interval": "5,35 9-17 * * 1-5"}
+    settings.ENV = settings.ENV.model_copy(update=wanted)
+    usual = Entry(task="stats.collect_all", when=schedule.Every(300), queue="stats")
+    first = schedule.at_first(usual)
+    assert str(first.when) == "at 5,35 9-17 * * 1-5 UTC"
+    assert first.when.period == timedelta(minutes=30)
+    other = Entry(task="stats.bridge_latency", when=schedule.Every(120), queue="stats")
+    assert schedule.at_first(other) == other

@@ -50,6 +50,8 @@ class Stack:
         if chain is not None:
             self._check_genesis(chain)
             self.supervisor.every(CHAIN_COPY_EVERY_S, chain.keep_copy)
+            if self.env.demo:
+                self.supervisor.start([_traffic(chain)])
         self.console.step(f"starting {', '.join(self._roles())}")
         start_roles(self.supervisor, self._roles(), self.env)
         self._announce(logins)
@@ -92,6 +94,7 @@ class Stack:
         }
         if self.env.demo:
             found["ANONYMOUS_READ"] = "true"
+            found["DEFAULT_CHAIN"] = "local"
         if chain is not None:
             found["RPC_URL_LOCAL"] = chain.url
         kept = {name: os.environ.get(name) or value for name, value in found.items()}
@@ -145,6 +148,13 @@ class Stack:
                 ),
             ]
         )
+
+
+def _traffic(chain: LocalChain) -> Service:
+    """Demo traffic on the embedded node as a child; a node of one's own is left alone."""
+    return Service(
+        name="traffic", argv=[sys.executable, "-m", "moonx.up.traffic", chain.url], cwd=ROOT
+    )
 
 
 def embedded_stores(given: Mapping[str, str]) -> frozenset[str]:

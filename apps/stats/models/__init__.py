@@ -10,6 +10,7 @@ from apps.stats.models.chains import (
     ChainWatch,
     ProviderAnswer,
 )
+from apps.stats.models.collectors import Collector
 from apps.stats.models.published import Published
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ChainSlice",
     "ChainVolume",
     "ChainWatch",
+    "Collector",
     "ProviderAnswer",
     "Published",
 ]
