@@ -1,8 +1,8 @@
 """Keeping a look at a chain: rows, the verdict, and what is told, in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from django.db import transaction
 
@@ -45,12 +45,13 @@ def keep(chain: Chain, look: Look, memory: Memory) -> Kept | None:
         watch = ChainWatch.objects.select_for_update().get(pk=chain.slug)
         if watch.looked_at != memory.watch.looked_at:
             return None
-        _note_absence(watch, look)
-        followed = _follow(watch, look, memory)
+        was_absent = _note_absence(watch, look)
+        followed = _follow(watch, look, memory, was_absent=was_absent)
         rows.save_answers(chain.slug, look.probes)
         seen = weighing.window(followed.headers, followed.fresh, rows.hole(watch))
         told = _weigh(chain, watch, look, memory, seen)
-        samples.add(chain, told, seen, was_known=bool(memory.headers))
+        reorg = followed.reorg
+        samples.add(chain, told, look, seen, reorg=reorg, is_first=was_absent)
         publishing.publish([telling.news(chain, told)], now=look.at)
         _alert(chain, watch, told)
         watch.looked_at, watch.claimed_until = look.at, look.at + SPACING
@@ -58,20 +59,27 @@ def keep(chain: Chain, look: Look, memory: Memory) -> Kept | None:
     return Kept(told=told, new_head=followed.headers[-1] if followed.fresh else None)
 
 
-def _note_absence(watch: ChainWatch, look: Look) -> None:
-    """What stood still while nobody looked may have been stopped together with us."""
+def _note_absence(watch: ChainWatch, look: Look) -> bool:
+    """Whether nobody looked for a while, or ever; what stood still meanwhile may have been stopped
+    together with us."""
     before = watch.looked_at
-    if before is None or look.at - before > FORGOTTEN:
+    was_absent = before is None or look.at - before > FORGOTTEN
+    if was_absent:
         watch.unwatched_from, watch.unwatched_to = before, look.at
+    return was_absent
 
 
-def _follow(watch: ChainWatch, look: Look, memory: Memory) -> Followed:
-    """Keeps the headers that the look brought; what was known stands where it brought none."""
+def _follow(watch: ChainWatch, look: Look, memory: Memory, *, was_absent: bool) -> Followed:
+    """Keeps the headers that the look brought; what was known stands where it brought none.
+
+    What was replaced while nobody looked is no reorganisation that anybody can judge.
+    """
     followed = look.followed
     if followed is None:
         return Followed(headers=memory.headers, fresh=())
-    was_absent = watch.unwatched_to == look.at  # what happened meanwhile is nobody's to judge
-    if followed.reorg and not was_absent:
+    if was_absent:
+        followed = replace(followed, reorg=None)
+    if followed.reorg:
         finalized = watch.finalized
         rows.save_reorg(watch.chain, followed.reorg, finalized=finalized, now=look.at)
     rows.save_headers(watch.chain, followed)

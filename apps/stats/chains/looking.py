@@ -25,9 +25,7 @@ class ChainReader(Protocol):
     def heads(self) -> list[ProviderHead]:
         """Every provider's newest block, or its fault."""
 
-    def agree(
-        self, found: Sequence[ProviderHead], *, before: Tip | None, now_ms: int
-    ) -> Agreement:
+    def agree(self, found: Sequence[ProviderHead], *, before: Tip | None, now_ms: int) -> Agreement:
         """What the heads come to."""
 
     def headers(self, numbers: Sequence[int]) -> list[Header]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from apps.stats.changes import ANYWHERE, Bands, DeadBand
 from apps.stats.chains import figures
 from apps.stats.chains.figures import Pace
 from apps.stats.chains.providers import Provider
 from apps.stats.chains.verdicts import Reorgs
+from apps.stats.changes import ANYWHERE, Bands, DeadBand
 from apps.stats.models import ChainVolume
 from apps.stats.publishing import News
 from apps.stats.vocabulary import Reason, Verdict
