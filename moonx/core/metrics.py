@@ -84,6 +84,7 @@ calls_held_back = Counter(
 )
 provider_refusals = Counter(
     "moonx_provider_refusals_total", "429 answers of providers", ["provider"]
+)
 collector_calls = Counter(
     "moonx_collector_calls_total",
     "Calls of the collectors of statistics, by whom they asked and how it ended",
