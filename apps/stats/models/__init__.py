@@ -1,5 +1,6 @@
 """The rows of statistics: chains, bridges, activity."""
 
+from apps.stats.models.bridges import BridgeHour, BridgeSample
 from apps.stats.models.published import Published
 
-__all__ = ["Published"]
+__all__ = ["BridgeHour", "BridgeSample", "Published"]
