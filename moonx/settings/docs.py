@@ -37,6 +37,12 @@ def rows() -> list[tuple[str, str, str]]:
     ]
 
 
+def fields() -> dict[str, FieldInfo]:
+    """Every setting by its name, those of `Env` itself before what it is built on."""
+    names = sorted(Env.model_fields, key=lambda name: name not in Env.__annotations__)
+    return {name: Env.model_fields[name] for name in names}
+
+
 def default_of(field: FieldInfo) -> str:
     """The default as the variable would spell it; empty where there is none."""
     value = field.default

@@ -17,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from moonx.settings import cron
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
+from moonx.settings.nodes import Nodes
 from moonx.settings.outside import CommaList, Outside, split_commas
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
@@ -31,7 +32,7 @@ class BadSettings(Exception):
     """One or more settings cannot be used; the message names every one of them."""
 
 
-class Env(Outside):
+class Env(Nodes, Outside):
     """The environment, parsed. Names are the variables' in lower case; units stand in the names."""
 
     model_config = SettingsConfigDict(
@@ -55,8 +56,8 @@ class Env(Outside):
     moonx_role: str = Field(
         "monolith",
         description="What `manage.py run` starts: monolith (all), background (all but web and "
-        "flower), web, ws, worker:<queues>, beat, relay, flower or simulator. MODULES_SET and WORKER_TYPE are "
-        "understood too.",
+        "flower), web, ws, worker:<queues>, beat, relay, flower or simulator. MODULES_SET and "
+        "WORKER_TYPE are understood too.",
     )
     moonx_db_role: Literal["app", "owner"] = Field(
         "app", description="Database role of this process; `manage.py migrate` sets owner."

@@ -1,6 +1,7 @@
 """The rows of statistics: chains, bridges, activity."""
 
 from apps.stats.models.bridges import BridgeHour, BridgeSample
+from apps.stats.models.collectors import Collector
 from apps.stats.models.published import Published
 
-__all__ = ["BridgeHour", "BridgeSample", "Published"]
+__all__ = ["BridgeHour", "BridgeSample", "Collector", "Published"]
