@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 
 from django.db import transaction
 
-from apps.stats import abreast, publishing
-from apps.stats.bridges import corridors, load, telling, verdicts, windows
+from apps.stats import abreast, collectors, publishing
+from apps.stats.bridges import corridors, history, load, telling, verdicts, windows
 from apps.stats.bridges.corridors import BRIDGES, Subject
 from apps.stats.bridges.load import Past
 from apps.stats.bridges.telling import Told
 from apps.stats.bridges.verdicts import NONE, Window
 from apps.stats.bridges.windows import NEVER, Watched
+from apps.stats.collectors import Called
 from apps.stats.models import BridgeSample
 from apps.stats.publishing import News
 from moonx.core import locks, logs
@@ -25,6 +26,7 @@ from moonx.core.upstream.endpoints import Endpoint
 from moonx.core.upstream.faults import CallFailed, Fault
 from moonx.core.upstream.services import Service
 
+TASK = "stats.bridge_latency"
 NOTHING = Window(counts={})
 ENOUGH = len(BRIDGES) * MOST_QUOTES  # room for all, where nobody counts
 
@@ -67,6 +69,10 @@ class Collected:
     held_back: int = 0
     told: int = 0
 
+    def numbers(self) -> dict[str, int]:
+        """By name, for a line in the log."""
+        return asdict(self)
+
 
 def collect(*, now: datetime) -> Collected:
     """Asks every bridge for its quotes, keeps what came of them, and tells what is news.
@@ -80,14 +86,27 @@ def collect(*, now: datetime) -> Collected:
         watched = corridors.watched()
         requests = planned(watched, now=now)
         answers = _ask_all(requests)
-        BridgeSample.objects.bulk_create(
-            _sample(one, answers[one.subject], now=now) for one in requests
-        )
-        told = tell(watched, now=now)
+        samples = {one.subject: _sample(one, answers[one.subject], now=now) for one in requests}
+        BridgeSample.objects.bulk_create(samples.values())
+        judged = judge(watched, now=now)
+        for subject, sample in samples.items():
+            sample.verdict = judged[subject].judged.verdict.value
+        BridgeSample.objects.bulk_update(samples.values(), ["verdict"])
+        history.fold(now=now)
+        told = tell(judged, now=now)
+        collectors.tell(TASK, _calls(answers), now=now)
     ends = [answer.fault for answer in answers.values()]
     quotes, held_back = ends.count(NONE), ends.count(Fault.HELD_BACK)
     failed = len(ends) - quotes - held_back
     return Collected(quotes=quotes, failed=failed, held_back=held_back, told=told)
+
+
+def _calls(answers: Mapping[Subject, Answer]) -> Iterator[Called]:
+    """The requests that were made, for the collector's own figures."""
+    for subject, answer in answers.items():
+        if answer.latency_ms is not None:
+            fault = Fault(answer.fault) if answer.fault else None
+            yield Called(provider=subject.provider, fault=fault, duration_ms=answer.latency_ms)
 
 
 def planned(watched: Watched, *, now: datetime) -> list[Request]:
@@ -171,18 +190,18 @@ def _sample(request: Request, answer: Answer, *, now: datetime) -> BridgeSample:
     )
 
 
-def tell(watched: Watched, *, now: datetime) -> int:
-    """Judges every subject by the rows that there are; returns how many were news."""
+def judge(watched: Watched, *, now: datetime) -> dict[Subject, Told]:
+    """What is to be told of every subject, by the rows that there are."""
     hour, day = windows.windows(watched, now=now)
     newest = windows.newest(watched, now=now)
     states = state_of([corridors.target_of(service) for service in watched])
-    found: list[News] = []
+    found = {}
     for service, endpoint in watched.items():
         is_open = states[corridors.target_of(service)] is not CircuitState.CLOSED
         for probe in corridors.probes():
             subject = corridors.subject_of(service, probe)
             last, window = newest.get(subject, NEVER), hour.get(subject, NOTHING)
-            told = Told(
+            found[subject] = Told(
                 at=now,
                 sampled_at=last.at,
                 judged=verdicts.judge(window, is_open=is_open, last_fault=last.fault),
@@ -190,7 +209,12 @@ def tell(watched: Watched, *, now: datetime) -> int:
                 day=day.get(subject, NOTHING),
                 is_simulated=endpoint.is_simulated,
             )
-            found.append(telling.news(subject, told))
+    return found
+
+
+def tell(judged: Mapping[Subject, Told], *, now: datetime) -> int:
+    """Tells what is news of the subjects, and of those that are gone; returns how many were."""
+    found = [telling.news(subject, told) for subject, told in judged.items()]
     return len(publishing.publish([*found, *_gone(found, now=now)], now=now))
 
 

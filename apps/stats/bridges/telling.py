@@ -10,7 +10,6 @@ from apps.stats.bridges.verdicts import Judged, Rule, Window
 from apps.stats.changes import ANYWHERE, Bands, DeadBand
 from apps.stats.models import Published
 from apps.stats.publishing import News
-from moonx.core import money
 from moonx.core.events import StatsBridgeLatencyUpdated
 
 # How far a figure may be from what was told; counts move with each run.
@@ -40,7 +39,6 @@ class Told:
 
 def news(subject: Subject, told: Told) -> News:
     """The sample as the event that would tell it."""
-    rate = told.hour.success_rate
     event = StatsBridgeLatencyUpdated(
         seq=0,
         heartbeat=False,
@@ -52,12 +50,18 @@ def news(subject: Subject, told: Told) -> News:
         verdict=told.judged.verdict.value,
         reasons=tuple(reason.wire() for reason in told.judged.reasons),
         latency_ms=latencies(told),
-        success_rate=None if rate is None else money.plain(rate.quantize(RATE_PLACES), places=4),
+        success_rate=rate_shown(told.hour),
         errors=told.hour.errors,
         sampled_at=told.sampled_at,
         simulated=told.is_simulated,
     )
     return News(subject=str(subject), event=event, bands=BANDS)
+
+
+def rate_shown(window: Window) -> str | None:
+    """The success rate to four places."""
+    rate = window.success_rate
+    return None if rate is None else format(rate.quantize(RATE_PLACES), "f")
 
 
 def latencies(told: Told) -> dict[str, int | None]:

@@ -22,6 +22,7 @@ class BridgeSample(models.Model):
     latency_ms = models.IntegerField(null=True)
     route_ms = models.BigIntegerField(null=True)
     simulated = models.BooleanField()
+    verdict = models.TextField(blank=True, help_text="What was told after it.")
     sampled_at = models.DateTimeField()
 
     class Meta:

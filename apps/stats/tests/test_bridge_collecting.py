@@ -1,18 +1,13 @@
 """One look at all bridges, against the simulator: what is asked, kept and told."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from apps.stats.bridges import collecting, corridors
+from apps.stats.bridges import collecting
 from apps.stats.models import BridgeSample, Published
-from moonx.core import clock
-from moonx.core.models import OutboxEvent
-from moonx.core.upstream.faults import Fault
 from moonx.simulator.tests.server import Simulator
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -31,7 +26,6 @@ def simulator(running: Simulator, settings: Any, clean_valkey: None) -> Simulato
     settings.ENV = settings.ENV.model_copy(update={"simulator_url": running.url})
     running.order(seed=1, service="*", latencyMs=1)
     return running
-
 
 
 def test_smoke(simulator: Simulator, committed_db: None) -> None:
