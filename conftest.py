@@ -9,6 +9,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from moonx.core import valkey
+from moonx.core.resilience import circuits
 
 # What migrations put there and no test changes.
 KEPT = {
@@ -16,10 +17,16 @@ KEPT = {
     "django_content_type",
     "auth_permission",
     "exchange_candlewatermark",
+    "core_chain",
     "exchange_feetier",
 }
 # Nobody may empty them, so their owner lifts the ban for the moment.
-APPEND_ONLY = ("exchange_journal", "exchange_entry", "exchange_amendment")
+APPEND_ONLY = (
+    "core_circuit_event",
+    "exchange_journal",
+    "exchange_entry",
+    "exchange_amendment",
+)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +69,8 @@ def empty_database() -> None:
 
 
 def empty_valkey() -> None:
-    """Deletes this worker's keys on the push server."""
+    """Deletes this worker's keys on the push server, and what it keeps of them by itself."""
     client = valkey.client()
     for key in client.scan_iter(match=valkey.key("*"), count=1000):
         client.delete(key)
+    circuits.forget()

@@ -12,9 +12,15 @@ KEPT = (
     "django_content_type",
     "auth_permission",
     "exchange_candlewatermark",
+    "core_chain",
     "exchange_feetier",
 )
-APPEND_ONLY = ("exchange_journal", "exchange_entry", "exchange_amendment")
+APPEND_ONLY = (
+    "core_circuit_event",
+    "exchange_journal",
+    "exchange_entry",
+    "exchange_amendment",
+)
 TABLES = """
 SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition

@@ -65,6 +65,26 @@ audit_findings = Gauge(
     ["check"],
     multiprocess_mode="mostrecent",
 )
+circuit_state = Gauge(
+    "moonx_circuit_state",
+    "0 closed, 1 half open, 2 open, as this host's processes saw it last",
+    ["provider", "chain", "kind"],
+    multiprocess_mode="mostrecent",
+)
+circuit_changes = Counter(
+    "moonx_circuit_changes_total", "Changes of circuits", ["provider", "chain", "kind", "to"]
+)
+circuit_openings = Counter(
+    "circuit_breaker_open_total", "Closed circuits that opened", ["provider", "chain", "kind"]
+)
+calls_held_back = Counter(
+    "moonx_calls_held_back_total",
+    "Calls that were not made: what held them back",
+    ["provider", "chain", "kind", "cause"],
+)
+provider_refusals = Counter(
+    "moonx_provider_refusals_total", "429 answers of providers", ["provider"]
+)
 collector_calls = Counter(
     "moonx_collector_calls_total",
     "Calls of the collectors of statistics, by whom they asked and how it ended",

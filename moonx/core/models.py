@@ -1,8 +1,22 @@
-"""The kernel's rows: what waits to be published, what was, and who is alive."""
+"""The kernel's rows: events on their way, who is alive, which chains there are, circuits."""
 
 from typing import Any, ClassVar
 
 from django.db import models
+
+from moonx.core.chains.models import Chain
+from moonx.core.resilience.models import Circuit, CircuitEvent
+
+__all__ = (
+    "Chain",
+    "Circuit",
+    "CircuitEvent",
+    "Cursor",
+    "Heartbeat",
+    "OutboxEvent",
+    "PublishedEvent",
+    "SpelledJson",
+)
 
 
 class SpelledJson(models.JSONField):

@@ -21,16 +21,17 @@ def client() -> redis.Redis:
     return connect(settings.ENV.cache_dsn())
 
 
-def connect(url: str, **options: Any) -> redis.Redis:
-    """A client for `url` with the configured timeouts and no retry of its own.
+def connect(url: str, *, at_most_ms: int | None = None, **options: Any) -> redis.Redis:
+    """A client for `url` with the configured timeouts, or shorter ones, and no retry of its own.
 
     A retried script whose first reply was lost would run twice; callers check by position or
     version instead.
     """
+    connect_ms, reply_ms = settings.ENV.redis_connect_timeout, settings.ENV.redis_command_timeout
     return redis.Redis.from_url(
         url,
-        socket_connect_timeout=settings.ENV.redis_connect_timeout / 1000,
-        socket_timeout=settings.ENV.redis_command_timeout / 1000,
+        socket_connect_timeout=min(connect_ms, at_most_ms or connect_ms) / 1000,
+        socket_timeout=min(reply_ms, at_most_ms or reply_ms) / 1000,
         health_check_interval=15,
         retry=Retry(ExponentialWithJitterBackoff(), 0),
         **options,

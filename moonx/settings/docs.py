@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from moonx.settings.env import Env
 from moonx.settings.former import IGNORED, RENAMED
+from moonx.settings.outside import Outside
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BEGIN, END = "<!-- settings: begin (generated) -->", "<!-- settings: end -->"
@@ -22,12 +23,24 @@ EXAMPLE_HEAD = """\
 """
 
 
+def fields() -> dict[str, FieldInfo]:
+    """Every setting, those of the outside services last."""
+    inherited = Outside.model_fields
+    return dict(sorted(Env.model_fields.items(), key=lambda item: item[0] in inherited))
+
+
 def rows() -> list[tuple[str, str, str]]:
     """Each setting as (variable, default, meaning), in the order of the source."""
     return [
         (name.upper(), default_of(field), field.description or "")
-        for name, field in Env.model_fields.items()
+        for name, field in fields().items()
     ]
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every setting by its name, those of `Env` itself before what it is built on."""
+    names = sorted(Env.model_fields, key=lambda name: name not in Env.__annotations__)
+    return {name: Env.model_fields[name] for name in names}
 
 
 def default_of(field: FieldInfo) -> str:
@@ -52,9 +65,8 @@ def choices_of(field: FieldInfo) -> str:
 
 def readme_section() -> str:
     """The tables between the README's two markers."""
-    fields = list(Env.model_fields.values())
     lines = ["", "| variable | default | meaning |", "| --- | --- | --- |"]
-    for (name, default, meaning), field in zip(rows(), fields, strict=True):
+    for (name, default, meaning), field in zip(rows(), fields().values(), strict=True):
         shown = f"`{default}`" if default else ""
         lines.append(f"| `{name}` | {shown} | {meaning}{choices_of(field)} |")
     lines += ["", "Names of the former services:", "", "| variable | now |", "| --- | --- |"]

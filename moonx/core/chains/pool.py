@@ -1,0 +1,71 @@
+"""A chain's providers as one: who is asked first, and who next when that fails."""
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import connections
+
+from moonx.core import logs
+from moonx.core.chains.providers import Provider
+from moonx.core.chains.rpc import Rpc
+from moonx.core.upstream.faults import CallFailed, Fault
+
+log = logs.get("moonx.chains")
+
+T = TypeVar("T")
+
+
+class Pool:
+    """The providers of one chain, in the order of the settings but for those that fell behind."""
+
+    def __init__(self, providers: Sequence[Provider], *, chain_id: int) -> None:
+        self.rpcs = tuple(Rpc(provider, chain_id=chain_id) for provider in providers)
+        self._last: frozenset[str] = frozenset()
+
+    def prefer(self, names: Collection[str]) -> None:
+        """From now on the others are asked only when all of these have failed."""
+        self._last = frozenset(rpc.provider.name for rpc in self.rpcs) - frozenset(names)
+
+    def ask(self, work: Callable[[Rpc], T]) -> T:
+        """What the first provider brings that can do it.
+
+        Raises CallFailed with every provider's reason where none can.
+        """
+        failures: list[CallFailed] = []
+        for rpc in sorted(self.rpcs, key=lambda each: each.provider.name in self._last):
+            try:
+                return work(rpc)
+            except CallFailed as failed:
+                failures.append(failed)
+        raise _together(failures)
+
+    def ask_all(self, work: Callable[[Rpc], T]) -> list[T]:
+        """What each of them brings, asked side by side; `work` raises nothing."""
+        if len(self.rpcs) < 2:
+            return [work(rpc) for rpc in self.rpcs]
+        with ThreadPoolExecutor(len(self.rpcs), thread_name_prefix="rpc") as threads:
+            return list(threads.map(lambda rpc: _in_thread(work, rpc), self.rpcs))
+
+
+def _in_thread(work: Callable[[Rpc], T], rpc: Rpc) -> T:
+    try:
+        return work(rpc)
+    finally:
+        # A thread's own, if the guard needed one: the thread ends here.
+        connections.close_all()
+
+
+def _together(failures: Sequence[CallFailed]) -> CallFailed:
+    """One failure for all: of the class of the first provider that was asked at all."""
+    if not failures:
+        return CallFailed("No provider of this chain is configured.", fault=Fault.REFUSED)
+    if len(failures) == 1:
+        return failures[0]
+    asked = [each for each in failures if each.fault is not Fault.HELD_BACK] or list(failures)
+    waits = [each.retry_after_s for each in failures if each.is_transient]
+    return CallFailed(
+        " ".join(str(each) for each in failures),
+        fault=asked[0].fault,
+        retry_after_s=min(waits, default=0.0),
+    )

@@ -1,0 +1,127 @@
+"""How a circuit goes from one state to the next. Pure: what is there and the time are passed in."""
+
+from dataclasses import dataclass
+
+from moonx.core.resilience.circuit import (
+    DEFAULT,
+    NO_CALLS,
+    CircuitState,
+    Rules,
+    Standing,
+    Tally,
+    Target,
+    Trip,
+    level_now,
+    next_level,
+    open_wait_s,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A circuit as its row stood at one moment of PostgreSQL's clock.
+
+    Only durations leave the database: `left_ms` until a call may probe, `age_ms` since the state
+    began. So no two clocks are ever compared.
+    """
+
+    target: Target
+    version: int = 0
+    state: CircuitState = CircuitState.CLOSED
+    level: int = 0
+    age_ms: int = 0
+    wait_ms: int = 0
+    is_held: bool = False
+    is_ramped: bool = False
+    trip: Trip = Trip.NONE
+    tally: Tally = NO_CALLS
+
+    @property
+    def left_ms(self) -> int:
+        """What is left of an open circuit's wait; 0 in every other state."""
+        return max(0, self.wait_ms - self.age_ms) if self.state is CircuitState.OPEN else 0
+
+    @property
+    def standing(self) -> Standing:
+        """As it looks to whoever chooses among circuits."""
+        return Standing(
+            target=self.target,
+            state=self.state,
+            trip=self.trip,
+            failure_permille=self.tally.failure_permille,
+            wait_s=self.left_ms / 1000,
+            is_held=self.is_held,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a circuit becomes."""
+
+    to: CircuitState
+    level: int
+    wait_ms: int = 0
+    is_held: bool = False
+    is_ramped: bool = False
+    trip: Trip = Trip.NONE
+    tally: Tally = NO_CALLS
+
+
+def opened(
+    stored: Stored, *, trip: Trip, tally: Tally, draw: float, rules: Rules = DEFAULT
+) -> Change:
+    """A closed circuit opens: the longer, the less time passed since it last was open."""
+    level = next_level(level_now(stored.level, closed_for_s=stored.age_ms / 1000, rules=rules))
+    return _open(level, trip=trip, tally=tally, draw=draw, rules=rules)
+
+
+def reopened(stored: Stored, *, draw: float, rules: Rules = DEFAULT) -> Change:
+    """The probe failed as well: open again, for longer; the calls that tripped it stay on record.
+
+    The trip stays too, for it says what kind of outage this is.
+    """
+    level = next_level(stored.level)
+    trip = stored.trip or Trip.PROBE
+    return _open(level, trip=trip, tally=stored.tally, draw=draw, rules=rules)
+
+
+def probing(stored: Stored, *, lease_ms: int) -> Change:
+    """The wait is over and one call was let through; it is under way for `lease_ms` at most."""
+    return Change(
+        to=CircuitState.HALF_OPEN,
+        level=stored.level,
+        wait_ms=lease_ms,
+        trip=stored.trip,
+        tally=stored.tally,
+    )
+
+
+def closed(stored: Stored) -> Change:
+    """The provider is well again; calls come back step by step, and the level is not forgotten."""
+    return Change(to=CircuitState.CLOSED, level=stored.level, is_ramped=True)
+
+
+def held_open(stored: Stored) -> Change:
+    """An operator keeps calls away until an operator lets them come back."""
+    return Change(
+        to=CircuitState.OPEN,
+        level=stored.level,
+        is_held=True,
+        trip=Trip.OPERATOR,
+        tally=stored.tally,
+    )
+
+
+def reset(_: Stored) -> Change:
+    """As if it had never been open: no level, no ramp."""
+    return Change(to=CircuitState.CLOSED, level=0)
+
+
+def _open(level: int, *, trip: Trip, tally: Tally, draw: float, rules: Rules) -> Change:
+    return Change(
+        to=CircuitState.OPEN,
+        level=level,
+        wait_ms=round(open_wait_s(level, draw=draw, rules=rules) * 1000),
+        trip=trip,
+        tally=tally,
+    )

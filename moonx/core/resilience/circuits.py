@@ -1,0 +1,428 @@
+"""Circuits as one process sees them: a copy of 250 ms, and batches of outcomes until the next look.
+
+While a circuit is closed nothing is asked but one script every 250 ms; a failure is told at once.
+Every change goes through the journal first and to Valkey then. The races that this leaves open:
+
+- A worker dies between the two. Valkey keeps the old copy, whose version is then too small: the
+  next worker that wants to change the circuit is refused by the journal and brings the row, and
+  `sweep`, in every process, brings it after 10 s at the latest.
+- Valkey forgets everything (FLUSHALL, a restart). Whoever comes first copies the row, with the wait
+  that is left; who comes second is refused, because his copy is not newer. Leases are lost, so a
+  probe under way loses its fence: its outcome is dropped, and where the circuit was half open the
+  next probe waits for as long as the lost lease could have lasted.
+- A worker leases a probe and Valkey forgets the lease before the journal says HALF_OPEN. Two may
+  then hold leases of one era; one of them writes. Both renew their lease before they call, which
+  only the one whose lease Valkey knows can do.
+- An operator opens or closes while a probe is under way. The operator's change begins an era, in
+  which neither the probe's lease nor the version that its outcome was seen at stands any more.
+- A call begins in one era and ends in the next. Its outcome is dropped.
+"""
+
+import math
+import os
+import random
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+
+from django import db
+from django.conf import settings
+
+from moonx.core import logs, metrics
+from moonx.core.resilience import changes, hot, journal, limits
+from moonx.core.resilience.alone import Alone
+from moonx.core.resilience.changes import Change, Stored
+from moonx.core.resilience.circuit import (
+    FREE,
+    CircuitState,
+    Outcome,
+    Rules,
+    Standing,
+    Step,
+    Tally,
+    Target,
+    Trip,
+    open_wait_s,
+    ramp_step,
+    slow_above_s,
+    tripped,
+    usual_s,
+)
+from moonx.core.resilience.hot import Copy, Entry, Finish
+from moonx.core.resilience.tallying import Batch
+
+COPY_S = 0.25
+SWEEP_S = 10.0
+LEASE_MARGIN_S = 5.0
+LATENCIES = 200
+NO_ERA = -1  # of a call whose outcome says nothing about the circuit
+UNKNOWN = Copy(
+    version=NO_ERA,
+    state=CircuitState.CLOSED,
+    left_ms=0,
+    age_ms=0,
+    is_held=False,
+    is_ramped=False,
+    trip=Trip.NONE,
+    failure_permille=0,
+)
+LEVELS = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
+
+log = logs.get("moonx.circuits")
+
+
+@cache
+def rules() -> Rules:
+    """The rules with what the settings say."""
+    return Rules(
+        consecutive=settings.ENV.worker_circuit_breaker_threshold,
+        first_wait_s=settings.ENV.worker_circuit_breaker_timeout / 1000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A call that was let through: in which era, by which lease, and whether to probe."""
+
+    version: int
+    token: str = ""
+    is_probe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a call was not let through, and when it is worth asking again."""
+
+    entry: Entry
+    wait_s: float
+
+
+class LocalCircuit:
+    """One circuit as this process sees it; its threads share it."""
+
+    __slots__ = (
+        "_alone", "_batch", "_batch_s", "_busy_until_s", "_latencies_s", "_lock", "_looked_s",
+        "_shut_until_s", "_since_s", "_slow_above_s", "_until_s", "copy", "free_until_s",
+        "provider", "target", "version",
+    )  # fmt: skip
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.provider = limits.of(target.provider)
+        self.copy = UNKNOWN
+        self.version = NO_ERA
+        self.free_until_s = 0.0  # until then calls pass without a question
+        self._lock = threading.Lock()
+        self._alone = Alone()
+        self._batch, self._batch_s = Batch(), 0.0
+        self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
+        self._slow_above_s = math.inf
+        self._looked_s = -math.inf
+        self._until_s = self._since_s = 0.0
+        self._busy_until_s = self._shut_until_s = 0.0
+
+    # Looking
+
+    def look(self) -> None:
+        """Tells Valkey the outcomes since the last look and takes over how all stands."""
+        now_s = time.monotonic()
+        batch = self._taken(now_s)
+        try:
+            seen = hot.sync(self.target, batch, rules=rules())
+            if seen.copy is None:
+                seen = self._restored(batch)
+        except (*hot.UNREACHABLE, db.Error):
+            self._look_alone(batch, now_s=now_s)
+        else:
+            self.provider.pause(seen.paused_ms, now_s=time.monotonic())
+            self.adopt(seen.copy or UNKNOWN)
+            self._judge((seen.copy or UNKNOWN).tally)
+        if now_s - _swept_s > SWEEP_S:
+            sweep()
+
+    def standing(self) -> Standing:
+        """How it stands, at most 250 ms ago."""
+        if time.monotonic() - self._looked_s >= COPY_S:
+            self.look()
+        now_s = time.monotonic()
+        stands = self.copy.standing(self.target)
+        wait_s = max(0.0, max(self._until_s, self._shut_until_s) - now_s)
+        is_shut = self._shut_until_s > now_s
+        return Standing(
+            target=self.target,
+            state=CircuitState.OPEN if is_shut else stands.state,
+            trip=stands.trip,
+            failure_permille=stands.failure_permille,
+            wait_s=wait_s,
+            is_held=stands.is_held,
+        )
+
+    def adopt(self, copy: Copy) -> None:
+        """Takes over how the circuit stands; what was gathered in another era is forgotten."""
+        now_s = time.monotonic()
+        with self._lock:
+            if copy.version != self.version:
+                self._batch, self._batch_s = Batch(version=copy.version), now_s
+                self._alone.begin(keeps_flying=copy.state is CircuitState.HALF_OPEN)
+                self._busy_until_s = 0.0
+            self.copy, self.version = copy, copy.version
+            self._until_s = now_s + copy.left_ms / 1000
+            self._since_s = now_s - copy.age_ms / 1000
+            is_free = copy.state is CircuitState.CLOSED and self._step(now_s) == FREE
+            is_free = is_free and self._shut_until_s <= now_s
+            self.free_until_s = self._looked_s + COPY_S if is_free else 0.0
+        labels = self.target.provider, self.target.chain, self.target.kind.value
+        metrics.circuit_state.labels(*labels).set(LEVELS[copy.state])
+
+    def _taken(self, now_s: float) -> Batch:
+        """The batch, to be told; others begin the next one while this thread waits for Valkey."""
+        with self._lock:
+            batch, self._batch = self._batch, Batch(version=self.version)
+            is_old = now_s - self._batch_s > rules().bucket_ms * rules().buckets / 1000
+            self._looked_s = self._batch_s = now_s
+            if self._latencies_s:
+                self._slow_above_s = slow_above_s(usual_s(self._latencies_s))
+        return Batch(version=self.version) if is_old else batch
+
+    def _restored(self, batch: Batch) -> hot.Seen:
+        """Valkey knows nothing of the circuit: it gets the row, and is asked again."""
+        hot.push(journal.read(self.target), is_restored=True)
+        return hot.sync(self.target, batch, rules=rules())
+
+    def _look_alone(self, batch: Batch, *, now_s: float) -> None:
+        """Without Valkey this process judges by what it saw; the journal still serves all."""
+        tally = Tally()
+        with self._lock:
+            if batch.calls and batch.version == self.version:
+                tally = self._alone.record(batch, now_s=now_s, rules=rules())
+        if self.version == NO_ERA:
+            self._read()
+        else:
+            self.adopt(self._aged(now_s))
+        self._judge(tally)
+
+    def _aged(self, now_s: float) -> Copy:
+        left_ms = max(0, round((self._until_s - now_s) * 1000))
+        return replace(self.copy, left_ms=left_ms, age_ms=round((now_s - self._since_s) * 1000))
+
+    def _read(self) -> None:
+        try:
+            self.adopt(hot.copy_of(journal.read(self.target)))
+        except db.Error as error:
+            log.warning("circuit unknown", circuit=self.target.key, error=type(error).__name__)
+            self.adopt(UNKNOWN)
+
+    def _judge(self, tally: Tally) -> None:
+        if self.copy.state is not CircuitState.CLOSED:
+            return
+        trip = tripped(tally, rules())
+        if trip is not Trip.NONE:
+            draw = random.random()  # noqa: S311 - spreads circuits, guards nothing
+            self._change(
+                lambda row: changes.opened(row, trip=trip, tally=tally, draw=draw, rules=rules())
+            )
+
+    # Changing
+
+    def _change(self, decide: Callable[[Stored], Change]) -> bool:
+        """Writes a change of the era that this process is in and spreads what stands then.
+
+        Where the database does not answer, a circuit that should open is shut here alone. False
+        where the change was not written, because another was or because none can be.
+        """
+        try:
+            written = journal.change(self.target, decide, version=self.version)
+        except db.Error as error:
+            log.exception(
+                "circuit not changed", circuit=self.target.key, error=type(error).__name__
+            )
+            if self.copy.state is CircuitState.CLOSED:
+                self._shut_until_s = time.monotonic() + open_wait_s(1, draw=0.5, rules=rules())
+                self.free_until_s = 0.0
+            return False
+        spread(written.stored, seen=self.version)
+        return written.is_mine
+
+    # Passing
+
+    def admit(self, *, timeout_s: float, insists: bool) -> Pass | Refusal:
+        """Lets a call through, or says why not."""
+        refusal = Refusal(entry=Entry.STALE, wait_s=COPY_S)
+        for _ in range(3):  # each time around the circuit was in another era than this copy
+            if time.monotonic() - self._looked_s >= COPY_S:
+                self.look()
+            token, lease_ms = uuid.uuid4().hex, math.ceil((timeout_s + LEASE_MARGIN_S) * 1000)
+            state, version, now_s = self.copy.state, self.version, time.monotonic()
+            entry, wait_s = self._ask(token=token, lease_ms=lease_ms, now_s=now_s)
+            if insists and state is CircuitState.OPEN and entry is not Entry.HELD:
+                if entry is Entry.IN:
+                    self._give_back(token)
+                return Pass(version=NO_ERA)
+            if entry is Entry.IN and state is CircuitState.CLOSED:
+                is_free = self._step(now_s).in_flight is None
+                return Pass(version=version, token="" if is_free else token)
+            if entry is Entry.IN and self._may_probe(token=token, lease_ms=lease_ms):
+                return Pass(version=self.version, token=token, is_probe=True)
+            if entry not in (Entry.IN, Entry.STALE):
+                return Refusal(entry=entry, wait_s=wait_s)
+            self._looked_s = -math.inf
+        return refusal
+
+    def _ask(self, *, token: str, lease_ms: int, now_s: float) -> tuple[Entry, float]:
+        copy = self.copy
+        if copy.is_held:
+            return Entry.HELD, rules().longest_wait_s
+        until_s = max(self._until_s, self._shut_until_s)
+        if until_s > now_s:
+            return Entry.WAIT, until_s - now_s
+        step = self._step(now_s) if copy.state is CircuitState.CLOSED else FREE
+        if copy.state is CircuitState.CLOSED and step == FREE:
+            return Entry.IN, 0.0
+        if self._busy_until_s > now_s:
+            return Entry.BUSY, self._busy_until_s - now_s
+        entry, wait_ms = self._enter(token=token, lease_ms=lease_ms, step=step, now_s=now_s)
+        if entry is Entry.BUSY:
+            # Whoever waits in a row for one probe need not ask Valkey each time.
+            self._busy_until_s = now_s + min(wait_ms / 1000, COPY_S)
+        return entry, wait_ms / 1000
+
+    def _enter(self, *, token: str, lease_ms: int, step: Step, now_s: float) -> tuple[Entry, int]:
+        try:
+            return hot.enter(
+                self.target, version=self.version, token=token, lease_ms=lease_ms, step=step
+            )
+        except hot.UNREACHABLE:
+            with self._lock:
+                return self._alone.enter(
+                    self.copy.state, token=token, lease_ms=lease_ms, step=step, now_s=now_s
+                )
+
+    def _may_probe(self, *, token: str, lease_ms: int) -> bool:
+        """Whether the lease still stands once the journal says HALF_OPEN."""
+        if self.copy.state is CircuitState.OPEN:
+            self._change(lambda row: changes.probing(row, lease_ms=lease_ms))
+            if self.copy.state is not CircuitState.HALF_OPEN or not self._renew(token, lease_ms):
+                self._give_back(token)
+                return False
+        return True
+
+    def _renew(self, token: str, lease_ms: int) -> bool:
+        try:
+            return hot.renew(self.target, token=token, lease_ms=lease_ms)
+        except hot.UNREACHABLE:
+            return token in self._alone.flying
+
+    def _step(self, now_s: float) -> Step:
+        if not self.copy.is_ramped:
+            return FREE
+        return ramp_step(closed_for_s=now_s - self._since_s, rules=rules())
+
+    # Ending
+
+    def settle(self, passed: Pass, outcome: Outcome, *, duration_s: float) -> None:
+        """Takes the outcome of a call that was let through."""
+        if passed.is_probe and outcome is not Outcome.IGNORED:
+            self._finish(passed, is_success=outcome is Outcome.SUCCESS)
+            return
+        if passed.token:
+            self._give_back(passed.token)
+        if outcome is not Outcome.IGNORED:
+            self.count(passed.version, is_failure=outcome is Outcome.FAILURE, duration_s=duration_s)
+
+    def count(self, version: int, *, is_failure: bool, duration_s: float) -> None:
+        """Adds an outcome to the batch; a failure is told at once, or when 250 ms are over."""
+        with self._lock:
+            if version != self.version:
+                return
+            is_slow = duration_s > self._slow_above_s
+            if not is_failure and not is_slow:
+                # Slow calls are no part of the norm, or a server that got slow would set its own.
+                self._latencies_s.append(duration_s)
+            self._batch.add(is_failure=is_failure, is_slow=is_slow)
+        if is_failure or time.monotonic() - self._looked_s >= COPY_S:
+            self.look()
+
+    def _finish(self, passed: Pass, *, is_success: bool) -> None:
+        needed = rules().probe_successes
+        try:
+            finish = hot.finish(
+                self.target,
+                version=passed.version,
+                token=passed.token,
+                is_success=is_success,
+                needed=needed,
+            )
+        except hot.UNREACHABLE:
+            with self._lock:
+                finish = self._alone.finish(
+                    token=passed.token,
+                    is_success=is_success,
+                    needed=needed,
+                    now_s=time.monotonic(),
+                )
+        if passed.version != self.version or finish is Finish.STALE:
+            return
+        if finish is Finish.ENOUGH:
+            self._change(changes.closed)
+        elif finish is Finish.FAILED:
+            draw = random.random()  # noqa: S311 - spreads circuits, guards nothing
+            self._change(lambda row: changes.reopened(row, draw=draw, rules=rules()))
+
+    def _give_back(self, token: str) -> None:
+        with self._lock:
+            self._alone.leave(token)
+        try:
+            hot.leave(self.target, token=token)
+        except hot.UNREACHABLE:
+            log.warning("a lease ends by itself", circuit=self.target.key)
+
+
+_circuits: dict[Target, LocalCircuit] = {}
+_swept_s = 0.0
+
+
+def of(target: Target) -> LocalCircuit:
+    """The circuit of a target, as this process sees it."""
+    return _circuits.get(target) or _circuits.setdefault(target, LocalCircuit(target))
+
+
+def forget() -> None:
+    """Drops all that this process knows of circuits and providers, as a new process would begin."""
+    _circuits.clear()
+    limits.forget()
+    hot.forget()
+
+
+def spread(stored: Stored, *, seen: int | None = None) -> None:
+    """Brings a row to Valkey and to this process's copy."""
+    try:
+        hot.push(stored, seen=seen)
+    except hot.UNREACHABLE:
+        log.warning("circuit not spread, it will be swept", circuit=stored.target.key)
+    of(stored.target).adopt(hot.copy_of(stored))
+
+
+def sweep() -> None:
+    """Compares the circuits of this process with their rows and spreads what is newer there."""
+    global _swept_s  # noqa: PLW0603 - one moment of one process
+    _swept_s = time.monotonic()
+    known = {one.target.key: one for one in list(_circuits.values())}
+    try:
+        for key, version in journal.versions(list(known)).items():
+            if version != (seen := known[key].version):
+                spread(journal.read(known[key].target), seen=seen)
+    except db.Error as error:
+        log.warning("circuits not swept", error=type(error).__name__)
+
+
+def standings(targets: Iterable[Target]) -> dict[Target, Standing]:
+    """How circuits stand, at most 250 ms ago."""
+    return {target: of(target).standing() for target in targets}
+
+
+# A child must not tell its parent's outcomes again.
+os.register_at_fork(after_in_child=forget)
