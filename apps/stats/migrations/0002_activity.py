@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies = [("core", "0001_roles")]
+    dependencies = [("core", "0001_roles"), ("stats", "0001_chains")]
 
     operations = [
         migrations.RunSQL(

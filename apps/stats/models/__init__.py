@@ -1,6 +1,5 @@
 """The rows of statistics: chains, bridges, activity."""
 
-<<<<<<< HEAD
 from apps.stats.models.activity import (
     ActivityCursor,
     ActivityDay,
@@ -10,6 +9,18 @@ from apps.stats.models.activity import (
     LeafState,
     Span,
 )
+from apps.stats.models.chains import (
+    ChainHeader,
+    ChainHour,
+    ChainReorg,
+    ChainSample,
+    ChainSlice,
+    ChainVolume,
+    ChainWatch,
+    ProviderAnswer,
+)
+from apps.stats.models.collectors import Collector
+from apps.stats.models.published import Published
 
 __all__ = [
     "ActivityCursor",
@@ -17,12 +28,16 @@ __all__ = [
     "ActivityLeaf",
     "ActivityRecord",
     "ActivityRollup",
+    "ChainHeader",
+    "ChainHour",
+    "ChainReorg",
+    "ChainSample",
+    "ChainSlice",
+    "ChainVolume",
+    "ChainWatch",
+    "Collector",
     "LeafState",
+    "ProviderAnswer",
+    "Published",
     "Span",
 ]
-=======
-from apps.stats.models.collectors import Collector
-from apps.stats.models.published import Published
-
-__all__ = ["Collector", "Published"]
->>>>>>> main
