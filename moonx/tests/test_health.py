@@ -14,7 +14,7 @@ from django.conf import settings
 from django.test import AsyncClient, Client
 
 from moonx import health
-from moonx.processing import TIMEOUT_S, Processing
+from moonx.processing import Processing
 from moonx.settings import env
 
 pytestmark = pytest.mark.usefixtures("committed_db", "unread")
@@ -101,9 +101,8 @@ async def test_a_reading_that_hangs_holds_up_no_answer_and_is_not_begun_again() 
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as database:
         database.execute("LOCK TABLE stats_activity_cursor IN ACCESS EXCLUSIVE MODE")
         for _ in range(2):
-            started = time.monotonic()
-            answers = await asyncio.gather(*(AsyncClient().get("/health") for _ in range(3)))
-            assert time.monotonic() - started < TIMEOUT_S + 2
+            async with asyncio.timeout(30):
+                answers = await asyncio.gather(*(AsyncClient().get("/health") for _ in range(3)))
             assert [one.json()["processing"] for one in answers] == [{}] * 3
         waiting = database.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
