@@ -73,12 +73,13 @@ def test_any_window_of_any_chain_with_forks_is_what_brute_force_says(
 def hours_of_blocks(hours: int) -> MadeChain:
     """A chain scanned from its first minute on, with a block every three minutes or so."""
     chain, rng = MadeChain(start_s=NOON_S), random.Random(5)
+    for next_s in (NOON_S + 1800, *range(NOON_S + 12 * 3600, NOON_S + hours * 3600, 12 * 3600)):
+        while chain.head.time_s < next_s:
+            chain.grow(1, rng, every_s=180, people=120)
+        scan(chain)
     while chain.head.time_s < NOON_S + hours * 3600:
-        chain.grow(8, rng, every_s=180, people=120)
-        if chain.head.time_s < NOON_S + 3600:
-            scan(chain)
-    while not scan(chain):
-        pass
+        chain.grow(1, rng, every_s=180, people=120)
+    assert scan(chain)
     return chain
 
 
