@@ -9,6 +9,7 @@ from apps.stats.models.activity import (
     LeafState,
     Span,
 )
+from apps.stats.models.bridges import BridgeHour, BridgeSample
 from apps.stats.models.chains import (
     ChainHeader,
     ChainHour,
@@ -28,6 +29,8 @@ __all__ = [
     "ActivityLeaf",
     "ActivityRecord",
     "ActivityRollup",
+    "BridgeHour",
+    "BridgeSample",
     "ChainHeader",
     "ChainHour",
     "ChainReorg",
