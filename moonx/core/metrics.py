@@ -85,6 +85,29 @@ calls_held_back = Counter(
 provider_refusals = Counter(
     "moonx_provider_refusals_total", "429 answers of providers", ["provider"]
 )
+collector_calls = Counter(
+    "moonx_collector_calls_total",
+    "Calls of the collectors of statistics, by whom they asked and how it ended",
+    ["collector", "provider", "result"],
+)
+collector_duration = Histogram(
+    "moonx_collector_duration_seconds",
+    "Duration of one such call",
+    ["collector", "provider"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+collector_lateness = Histogram(
+    "moonx_collector_lateness_seconds",
+    "From the moment at which a collector was due to the moment its figures stood",
+    ["collector"],
+    buckets=(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)
+collector_success_time = Gauge(
+    "moonx_collector_last_success_timestamp_seconds",
+    "When a collector last had an answer, in seconds since 1970",
+    ["collector", "provider"],
+    multiprocess_mode="max",
+)
 process_starts = Counter("moonx_process_starts_total", "Starts of a role's process", ["role"])
 process_memory = Gauge(
     "moonx_process_memory_bytes", "Resident memory", ["role"], multiprocess_mode="livemostrecent"

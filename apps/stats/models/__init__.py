@@ -1,5 +1,6 @@
 """The rows of statistics: chains, bridges, activity."""
 
+from apps.stats.models.collectors import Collector
 from apps.stats.models.published import Published
 
-__all__ = ["Published"]
+__all__ = ["Collector", "Published"]

@@ -90,9 +90,6 @@ def test_what_python_keeps_for_itself_is_spelled_plainly_on_the_wire() -> None:
     payload = told.payload()
     assert payload["from"] == "ethereum"
     assert payload["latencyMs"] == {"p50": 410, "p95": 3200, "n": 12}
-        "ethereum",
-        {"p50": 410, "p95": 3200, "n": 12},
-    )
     assert payload["reasons"] == [{"rule": "latencyP95", "value": "3200", "limit": "3000"}]
 
 
