@@ -56,8 +56,8 @@ class Env(Nodes, Outside):
     moonx_role: str = Field(
         "monolith",
         description="What `manage.py run` starts: monolith (all), background (all but web and "
-        "flower), web, ws, worker:<queues>, beat, relay, flower or simulator. MODULES_SET and WORKER_TYPE are "
-        "understood too.",
+        "flower), web, ws, worker:<queues>, beat, relay, flower or simulator. MODULES_SET and "
+        "WORKER_TYPE are understood too.",
     )
     moonx_db_role: Literal["app", "owner"] = Field(
         "app", description="Database role of this process; `manage.py migrate` sets owner."
