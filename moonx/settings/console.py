@@ -61,6 +61,11 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Chains",
+                "separator": True,
+                "items": [_list("Chains", "link", "core_chain")],
+            },
+            {
                 "title": "Work",
                 "separator": True,
                 "items": [
