@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class StatsConfig(AppConfig):
     name = "apps.stats"
     label = "stats"
+
+    def ready(self) -> None:
+        """Makes this app's channels known to the gateway."""
+        from apps.stats import watch
+
+        watch.register()

@@ -2,9 +2,7 @@
 
 import pytest
 
-from moonx.core import valkey
 from moonx.core.models import CircuitEvent, OutboxEvent
-from moonx.core.models import Circuit as Row
 from moonx.core.resilience import CallClass, CircuitState, Target, circuits, guarded, state_of
 from moonx.core.upstream.faults import CallFailed, Fault
 
