@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
+from apps.stats import publishing
 from apps.stats.activity import telling
 from moonx.core import topics
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
 from moonx.core.chains.registry import UnknownChain
+from moonx.core.events import StatsBridgeLatencyUpdated
 from moonx.core.topics import Namespace, UnknownTopic
 
 
 def register() -> None:
     """Makes the channels of statistics known to the gateway."""
     _register_activity()
+    _register_bridges()
 
 
 def _register_activity() -> None:
@@ -23,6 +26,14 @@ def _register_activity() -> None:
             arity=1,
             check=_check_chain,
             snapshot=lambda args: telling.snapshot(_chain_of(args)),
+        )
+    )
+
+
+def _register_bridges() -> None:
+    topics.register(
+        Namespace(
+            name="bridges", public=True, arity=0, check=_check_nothing, snapshot=_bridges_snapshot
         )
     )
 
@@ -40,3 +51,12 @@ def _chain_of(args: Sequence[str]) -> Chain:
     if args[0] != str(chain.chain_id):
         raise UnknownTopic(f"Channels name {chain} by its id: {chain.chain_id}.")
     return chain
+
+
+def _check_nothing(_: Sequence[str]) -> None:
+    """A channel without arguments is always one."""
+
+
+def _bridges_snapshot(_: Sequence[str]) -> topics.Snapshot:
+    rows = publishing.newest("bridge:")
+    return [(StatsBridgeLatencyUpdated.name, rows[subject].payload) for subject in sorted(rows)]

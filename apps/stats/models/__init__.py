@@ -9,6 +9,17 @@ from apps.stats.models.activity import (
     LeafState,
     Span,
 )
+from apps.stats.models.bridges import BridgeHour, BridgeSample
+from apps.stats.models.chains import (
+    ChainHeader,
+    ChainHour,
+    ChainReorg,
+    ChainSample,
+    ChainSlice,
+    ChainVolume,
+    ChainWatch,
+    ProviderAnswer,
+)
 from apps.stats.models.collectors import Collector
 from apps.stats.models.published import Published
 
@@ -18,8 +29,18 @@ __all__ = [
     "ActivityLeaf",
     "ActivityRecord",
     "ActivityRollup",
+    "BridgeHour",
+    "BridgeSample",
+    "ChainHeader",
+    "ChainHour",
+    "ChainReorg",
+    "ChainSample",
+    "ChainSlice",
+    "ChainVolume",
+    "ChainWatch",
     "Collector",
     "LeafState",
+    "ProviderAnswer",
     "Published",
     "Span",
 ]
