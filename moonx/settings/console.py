@@ -61,6 +61,11 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Chains",
+                "separator": True,
+                "items": [_list("Chains", "link", "core_chain")],
+            },
+            {
                 "title": "Work",
                 "separator": True,
                 "items": [
@@ -68,6 +73,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Intervals", "timer", "django_celery_beat_intervalschedule"),
                     _list("Calendars", "calendar_month", "django_celery_beat_crontabschedule"),
                     _list("Processes", "ecg_heart", "core_heartbeat"),
+                    _list("Circuits", "electrical_services", "core_circuit"),
+                    _list("Changes of circuits", "history", "core_circuitevent"),
                 ],
             },
             {

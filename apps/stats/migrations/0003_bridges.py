@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stats', '0001_chains'),
+        ('stats', '0002_activity'),
     ]
 
     operations = [

@@ -15,6 +15,7 @@ from moonx.core.chains.providers import Provider
 from moonx.core.chains.ranges import LogReader
 from moonx.core.chains.replies import ErrorReply
 from moonx.core.chains.rpc import Call, Rpc, RpcFailed
+from moonx.core.resilience import CallClass
 from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
@@ -50,6 +51,12 @@ class Reader:
     def provider_names(self) -> tuple[str, ...]:
         """Who is asked, by public names, in the order of the settings."""
         return tuple(rpc.provider.name for rpc in self._pool.rpcs)
+
+    def check(self) -> dict[str, CallFailed | None]:
+        """Whether each provider answers with the chain's id: None, or why not. Asked now, side by
+        side; raises nothing."""
+        found = self._pool.ask_all(_identity_fault)
+        return dict(zip(self.provider_names, found, strict=True))
 
     def heads(self) -> list[ProviderHead]:
         """Every provider's newest block, asked side by side; a fault in the place of an answer.
@@ -101,7 +108,8 @@ class Reader:
         return self._pool.ask(
             lambda rpc: self._logs.read(
                 rpc, first=first, last=last, addresses=addresses, topics=topics
-            )
+            ),
+            kind=CallClass.LOGS,
         )
 
     def _head(self, rpc: Rpc, *, anchor: int | None) -> ProviderHead:
@@ -223,6 +231,14 @@ class Reader:
         if any(each.block_hash != header.hash for each in found):
             raise _other_block(rpc)
         return found
+
+
+def _identity_fault(rpc: Rpc) -> CallFailed | None:
+    try:
+        rpc.identify()
+    except CallFailed as failed:
+        return failed
+    return None
 
 
 def _block(tag: str) -> Call:
