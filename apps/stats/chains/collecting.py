@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db import DatabaseError
-
 from apps.stats import abreast, collectors
 from apps.stats.abreast import Done
 from apps.stats.chains import keeping, looking, rows, telling
-from apps.stats.chains.keeping import Kept
+from apps.stats.chains.keeping import Kept, Looked
 from apps.stats.chains.looking import ChainReader, Look
 from apps.stats.chains.rows import Memory
 from apps.stats.collectors import Called
@@ -60,13 +58,42 @@ def collect(
             for slug, memory in memories.items()
         }
     )
-    kept = {slug: _keep(wanted[slug], done, memories[slug]) for slug, done in looks.items()}
-    _push_heads([(wanted[slug], one) for slug, one in kept.items() if one], now=moment())
-    _tell_calls((done.value for done in looks.values() if done.value), now=moment())
-    return Collected(
-        kept={slug: one for slug, one in kept.items() if one},
-        failed=sorted(slug for slug, one in kept.items() if one is None),
-    )
+    looked, failed = _sorted_out(looks, wanted, memories)
+    kept, lost = _keep(looked)
+    _push_heads(kept, now=moment())
+    _tell_calls((one.look for one in looked), now=moment())
+    return Collected(kept={one.chain.slug: one for one in kept}, failed=sorted([*failed, *lost]))
+
+
+def _sorted_out(
+    looks: Mapping[str, Done[Look]], chains: Mapping[str, Chain], memories: Mapping[str, Memory]
+) -> tuple[list[Looked], list[str]]:
+    """The looks that came back, and the chains of those that broke, with the reason in the log."""
+    looked, failed = [], []
+    for slug, done in looks.items():
+        if done.value is None:
+            log.error("look failed", chain=slug, exc_info=done.error)
+            failed.append(slug)
+        else:
+            looked.append(Looked(chain=chains[slug], look=done.value, memory=memories[slug]))
+    return looked, failed
+
+
+def _keep(looked: Sequence[Looked]) -> tuple[list[Kept], list[str]]:
+    """Keeps all looks at once; one by one where that failed, so that one costs no other."""
+    try:
+        return keeping.keep(looked), []
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is found out and logged below
+        log.warning("looks not kept together", error=type(error).__name__)
+    kept: list[Kept] = []
+    lost: list[str] = []
+    for one in looked:
+        try:
+            kept += keeping.keep([one])
+        except Exception:
+            log.exception("look not kept", chain=one.chain.slug)
+            lost.append(one.chain.slug)
+    return kept, lost
 
 
 def _clock(now: datetime) -> Callable[[], datetime]:
@@ -75,26 +102,9 @@ def _clock(now: datetime) -> Callable[[], datetime]:
     return lambda: now + timedelta(seconds=time.monotonic() - begun_s)
 
 
-def _keep(chain: Chain, done: Done[Look], memory: Memory) -> Kept | None:
-    """Keeps a look; None, with the reason in the log, where that failed."""
-    try:
-        kept = keeping.keep(chain, done.result(), memory)
-    except DatabaseError as error:
-        log.warning("look not kept", chain=chain.slug, error=type(error).__name__)
-        return None
-    except Exception:
-        log.exception("look failed", chain=chain.slug)
-        return None
-    if kept is None:
-        log.info("another look was faster", chain=chain.slug)
-    return kept
-
-
-def _push_heads(kept: Iterable[tuple[Chain, Kept]], *, now: datetime) -> None:
+def _push_heads(kept: Iterable[Kept], *, now: datetime) -> None:
     states = [
-        telling.head_state(chain, one.new_head, now=one.told.at)
-        for chain, one in kept
-        if one.new_head
+        telling.head_state(one.chain, one.new_head, now=one.look.at) for one in kept if one.new_head
     ]
     push.publish_states(states, now=now)
 

@@ -46,7 +46,12 @@ class Known:
         if not self.headers or self.head_seen_at is None:
             return None
         last = self.headers[-1]
-        return Tip(number=last.number, hash=last.hash, seen_ms=to_ms(self.head_seen_at))
+        return Tip(
+            number=last.number,
+            hash=last.hash,
+            parent_hash=last.parent_hash,
+            seen_ms=to_ms(self.head_seen_at),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Q
 
 from apps.stats.chains import providers
 from apps.stats.chains.figures import Hole
@@ -26,6 +25,9 @@ REORGS_OF = timedelta(hours=1)
 SAME_HOURS = 7  # days before today
 FEWEST_DAYS = 3  # fewer days are no custom
 
+WIDE = ("hash", "parent_hash", "base_fee_wei")
+PLAIN = ("number", "time_s", "gas_used", "gas_limit", "transaction_count")
+
 # Takes the chains that nobody looks at, or whose looker died.
 CLAIM = """
 INSERT INTO stats_chainwatch AS w (chain, claimed_until, standing, is_alarmed)
@@ -33,6 +35,13 @@ SELECT u.chain, %(until)s, '{}', false FROM unnest(%(chains)s::text[]) AS u(chai
 ON CONFLICT (chain) DO UPDATE SET claimed_until = excluded.claimed_until
   WHERE w.claimed_until IS NULL OR w.claimed_until <= %(now)s
 RETURNING w.chain
+"""
+
+# What fresh headers replace, and what is too old.
+FORGET = """
+DELETE FROM stats_chainheader h
+USING unnest(%s::text[], %s::bigint[], %s::bigint[]) AS u(chain, fresh, kept)
+WHERE h.chain = u.chain AND (h.number >= u.fresh OR h.number < u.kept)
 """
 
 USUAL_TPS = """
@@ -50,6 +59,7 @@ class Memory:
     watch: ChainWatch
     headers: Sequence[Header] = ()
     answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
+    reorgs: Sequence[ChainReorg] = ()
     usual_tps: Decimal | None = None
     volume: ChainVolume | None = None
 
@@ -72,12 +82,14 @@ def remember(chains: Collection[str], *, now: datetime) -> dict[str, Memory]:
     slugs = sorted(chains)
     headers, told = _headers(slugs), answers(slugs, since=now - providers.WINDOW)
     tps = usual_tps(slugs, now=now)
+    reorgs = _reorgs(slugs, since=now - REORGS_OF)
     volumes = ChainVolume.objects.in_bulk(slugs)
     return {
         watch.chain: Memory(
             watch=watch,
             headers=headers.get(watch.chain, ()),
             answers=told.get(watch.chain, {}),
+            reorgs=reorgs.get(watch.chain, ()),
             usual_tps=tps.get(watch.chain),
             volume=volumes.get(watch.chain),
         )
@@ -87,22 +99,18 @@ def remember(chains: Collection[str], *, now: datetime) -> dict[str, Memory]:
 
 def _headers(slugs: Sequence[str]) -> dict[str, list[Header]]:
     found: dict[str, list[Header]] = {}
-    for row in ChainHeader.objects.filter(chain__in=slugs).order_by("chain", "number"):
-        found.setdefault(row.chain, []).append(_header(row))
+    rows = ChainHeader.objects.filter(chain__in=slugs).order_by("chain", "number")
+    # Thousands of rows: models of them would take longer than all the rest.
+    for chain, digest, parent, fee, *others in rows.values_list("chain", *WIDE, *PLAIN):
+        found.setdefault(chain, []).append(
+            Header(
+                hash=bytes(digest),
+                parent_hash=bytes(parent),
+                base_fee_wei=None if fee is None else int(fee),
+                **dict(zip(PLAIN, others, strict=True)),
+            )
+        )
     return found
-
-
-def _header(row: ChainHeader) -> Header:
-    return Header(
-        number=row.number,
-        hash=bytes(row.hash),
-        parent_hash=bytes(row.parent_hash),
-        time_s=row.time_s,
-        gas_used=row.gas_used,
-        gas_limit=row.gas_limit,
-        base_fee_wei=None if row.base_fee_wei is None else int(row.base_fee_wei),
-        transaction_count=row.transaction_count,
-    )
 
 
 def answers(slugs: Sequence[str], *, since: datetime) -> dict[str, dict[str, list[Answer]]]:
@@ -112,6 +120,13 @@ def answers(slugs: Sequence[str], *, since: datetime) -> dict[str, dict[str, lis
         fault = Fault(row.fault) if row.fault else None
         of_chain = found.setdefault(row.chain, {})
         of_chain.setdefault(row.provider, []).append(Answer(latency_ms=row.latency_ms, fault=fault))
+    return found
+
+
+def _reorgs(slugs: Sequence[str], *, since: datetime) -> dict[str, list[ChainReorg]]:
+    found: dict[str, list[ChainReorg]] = {}
+    for row in ChainReorg.objects.filter(chain__in=slugs, seen_at__gt=since):
+        found.setdefault(row.chain, []).append(row)
     return found
 
 
@@ -125,15 +140,20 @@ def usual_tps(slugs: Sequence[str], *, now: datetime) -> dict[str, Decimal]:
         return dict(cursor.fetchall())
 
 
-def save_headers(chain: str, followed: Followed) -> None:
-    """Puts the fresh headers in the place of what they replace; what is too old goes."""
-    kept = followed.headers[-KEPT:]
-    fresh = [header for header in followed.fresh if header.number >= kept[0].number]
-    if not fresh:
-        return
-    gone = Q(number__gte=fresh[0].number) | Q(number__lt=kept[0].number)
-    ChainHeader.objects.filter(gone, chain=chain).delete()
-    ChainHeader.objects.bulk_create(_row(chain, header) for header in fresh)
+def save_headers(many: Mapping[str, Followed]) -> None:
+    """Puts each chain's fresh headers in the place of what they replace; what is too old goes."""
+    fresh: list[ChainHeader] = []
+    gone: list[tuple[str, int, int]] = []
+    for chain, followed in many.items():
+        kept = followed.headers[-KEPT:]
+        new = [header for header in followed.fresh if header.number >= kept[0].number]
+        if new:
+            gone.append((chain, new[0].number, kept[0].number))
+            fresh += [_row(chain, header) for header in new]
+    if gone:
+        with connection.cursor() as cursor:
+            cursor.execute(FORGET, [list(column) for column in zip(*gone, strict=True)])
+        ChainHeader.objects.bulk_create(fresh)
 
 
 def _row(chain: str, header: Header) -> ChainHeader:
@@ -151,7 +171,7 @@ def _row(chain: str, header: Header) -> ChainHeader:
     )
 
 
-def save_answers(chain: str, probes: Iterable[Probe]) -> None:
+def save_answers(many: Mapping[str, Iterable[Probe]]) -> None:
     """Keeps what each call for a head took, or how it failed."""
     ProviderAnswer.objects.bulk_create(
         ProviderAnswer(
@@ -161,13 +181,14 @@ def save_answers(chain: str, probes: Iterable[Probe]) -> None:
             latency_ms=probe.head.latency_ms,
             fault=probe.head.fault.value if probe.head.fault else "",
         )
+        for chain, probes in many.items()
         for probe in probes
     )
 
 
-def save_reorg(chain: str, reorg: Reorg, *, finalized: int | None, now: datetime) -> None:
-    """Keeps that blocks were replaced; `finalized` is the last that could not be."""
-    ChainReorg.objects.create(
+def reorg_row(chain: str, reorg: Reorg, *, finalized: int | None, now: datetime) -> ChainReorg:
+    """That blocks were replaced; `finalized` is the last one that could not be."""
+    return ChainReorg(
         chain=chain,
         seen_at=now,
         depth=reorg.depth,
@@ -177,17 +198,13 @@ def save_reorg(chain: str, reorg: Reorg, *, finalized: int | None, now: datetime
     )
 
 
-def reorgs(chain: str, *, now: datetime) -> Reorgs:
+def summed(reorgs: Iterable[ChainReorg], *, now: datetime) -> Reorgs:
     """The reorganisations of the last hour."""
-    found = ChainReorg.objects.filter(chain=chain, seen_at__gt=now - REORGS_OF).aggregate(
-        count=Count("id"),
-        depth=Max("depth"),
-        final=Count("id", filter=Q(is_past_finality=True)),
-    )
+    recent = [one for one in reorgs if one.seen_at > now - REORGS_OF]
     return Reorgs(
-        count=found["count"],
-        max_depth=found["depth"] or 0,
-        is_past_finality=found["final"] > 0,
+        count=len(recent),
+        max_depth=max((one.depth for one in recent), default=0),
+        is_past_finality=any(one.is_past_finality for one in recent),
     )
 
 

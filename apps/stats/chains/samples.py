@@ -26,15 +26,15 @@ LAST = ("base_fee_wei", "head", "volume24h_usd", "tvl_usd")
 FOLDED = (*SUMS, *LARGEST, *LAST, "verdict", "block_times", "simulated")
 
 
-def add(
+def sample(
     chain: Chain, told: Told, look: Look, seen: Window, *, reorg: Reorg | None, is_first: bool
-) -> None:
-    """Keeps what was told at a look, and what the blocks that are new since the last one add up to.
+) -> ChainSample:
+    """What was told at a look, and what the blocks that are new since the last one add up to.
 
     The blocks that a first look finds are of before, and count nowhere.
     """
     pace, volume = told.pace, told.volume
-    ChainSample.objects.create(
+    return ChainSample(
         chain=chain.slug,
         at=told.at,
         verdict=told.verdict.value,

@@ -31,14 +31,13 @@ export function offer(watched) {
   const wanted = chosen?.chain ?? recall(REMEMBERED);
   const next = chains.find(({ chain }) => chain === wanted) ?? chains[0] ?? null;
   drawSwitch(next);
-  if (next?.chain === chosen?.chain) return false;
-  chosen = next;
-  return true;
+  if (next?.chain !== chosen?.chain) chosen = next;
 }
 
-/** The chains did not come, so that none could be chosen. */
+/** The chains did not come, so that none could be chosen; returns that nothing came. */
 export function fail() {
   if (!day) say(note, "Addresses are counted by chain, and the chains could not be loaded.");
+  return false;
 }
 
 function drawSwitch(next) {
@@ -66,18 +65,23 @@ function choose(chain) {
   reload();
 }
 
-/** Asks for the chosen chain's figures; says so where they do not come. */
+/** Asks for the chosen chain's figures; whether they came, which it says where they did not. */
 export async function reload() {
   const asked = chosen;
-  if (!asked) return say(note, "Addresses are counted where a chain is watched.");
+  if (!asked) {
+    say(note, "Addresses are counted where a chain is watched.");
+    return true;
+  }
   try {
     const [total, byHour] = await Promise.all([api.activity(asked.chain), api.hours(asked.chain)]);
-    if (asked !== chosen) return;
+    if (asked !== chosen) return true;
     day = total;
     hours = byHour.hours;
     draw();
+    return true;
   } catch (error) {
     if (!day) say(note, `Active addresses could not be loaded. ${error.message}`, reload);
+    return false;
   }
 }
 

@@ -1,9 +1,10 @@
 // One corridor of one bridge at one size: its verdict with the reasons, and its last day.
 
 import { corridorOf, errorsOf, named } from "./corridors.js";
-import { byId, el, text } from "./dom.js";
+import { byId, el, reducedMotion, text } from "./dom.js";
 import { count, duration, percentage } from "./figures.js";
 import { stamp } from "./format.js";
+import { standing } from "./freshness.js";
 import { Plot, hourOf } from "./plots.js";
 import { columns, span } from "./series.js";
 import { now } from "./state.js";
@@ -25,7 +26,7 @@ export function draw(row, points) {
   node.hidden = false;
   const title = `${named(row.provider)}: ${corridorOf(row)}, $${count(row.size)}`;
   if (text(byId("bridge-title"), title)) delete verdict.dataset.verdict;
-  drawVerdict(verdict, row.verdict);
+  drawVerdict(verdict, standing(row, now()));
   drawReasons(byId("bridge-reasons"), row.reasons);
   drawErrors(row);
   shown = points;
@@ -34,6 +35,11 @@ export function draw(row, points) {
   plot ??= new Plot(picture, { series: [{ tone: "accent" }, { tone: "fast" }], shown: axis, hover });
   plot.draw(data, span(points, now()));
   describe(row);
+}
+
+/** Brings the picture into view, where it is not beside the table. */
+export function reveal() {
+  node.scrollIntoView({ block: "nearest", behavior: reducedMotion() ? "instant" : "smooth" });
 }
 
 function drawErrors(row) {
