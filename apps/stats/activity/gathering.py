@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.stats.activity import leaves, sets, storing
-from apps.stats.activity.leaves import MINUTE_S, Leaf
+from apps.stats.activity.leaves import Leaf
 from apps.stats.activity.sets import Hashes
 from moonx.core import prepared
 
