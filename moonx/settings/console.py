@@ -66,7 +66,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list("Told", "campaign", "stats_published"),
                     _list("Collectors", "sensors", "stats_collector"),
-                    _list("Chains", "link", "stats_chainwatch"),
+                    _list("Chains", "link", "core_chain"),
+                    _list("How chains stand", "health_metrics", "stats_chainwatch"),
                     _list("Looks at chains", "speed", "stats_chainsample"),
                     _list("Quotes of bridges", "alt_route", "stats_bridgesample"),
                     _list("Activity scans", "group_search", "stats_activitycursor"),
