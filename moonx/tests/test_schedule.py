@@ -31,6 +31,7 @@ TABLE = {
     "exchange.reconcile_all": ("at 20 0 * * * UTC", "expiry"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
     "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
+    "stats.bridge_latency": ("at */2 * * * * UTC", "stats"),
 }
 
 by_task = pytest.mark.parametrize("entry", SCHEDULE, ids=lambda entry: entry.task)
@@ -163,3 +164,15 @@ def test_the_environment_says_when_an_entry_runs_at_first(settings: Any) -> None
     assert first.when.period == timedelta(minutes=30)
     other = Entry(task="stats.bridge_latency", when=schedule.Every(120), queue="stats")
     assert schedule.at_first(other) == other
+
+
+@pytest.mark.django_db
+def test_what_the_simulator_answers_is_asked_more_often(settings: Any) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"simulator_url": "http://127.0.0.1:1"})
+    schedule.install()
+    row = PeriodicTask.objects.get(name="stats.bridge_latency")
+    assert (schedule.describe(row), row.expire_seconds) == ("every 20 s", 20)
+    assert list(schedule.differences()) == []
+    wanted = {"bridge_latency_interval": "*/4 * * * *"}
+    settings.ENV = settings.ENV.model_copy(update=wanted)
+    assert str(schedule.find("stats.bridge_latency").when) == "at */4 * * * * UTC"

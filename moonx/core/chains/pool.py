@@ -1,6 +1,6 @@
 """A chain's providers as one: who is asked first, and who next when that fails."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ from django.db import connections
 from moonx.core import logs
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.rpc import Rpc
+from moonx.core.resilience import CallClass, sparing
 from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
@@ -27,18 +28,25 @@ class Pool:
         """From now on the others are asked only when all of these have failed."""
         self._last = frozenset(rpc.provider.name for rpc in self.rpcs) - frozenset(names)
 
-    def ask(self, work: Callable[[Rpc], T]) -> T:
+    def ask(self, work: Callable[[Rpc], T], *, kind: CallClass = CallClass.READ) -> T:
         """What the first provider brings that can do it.
 
-        Raises CallFailed with every provider's reason where none can.
+        Where every circuit is open, the least bad one is asked all the same. Raises CallFailed with
+        every provider's reason where none can.
         """
         failures: list[CallFailed] = []
-        for rpc in sorted(self.rpcs, key=lambda each: each.provider.name in self._last):
+        for rpc in self._in_turn(failures, kind):
             try:
                 return work(rpc)
             except CallFailed as failed:
                 failures.append(failed)
         raise _together(failures)
+
+    def _in_turn(self, failures: Sequence[CallFailed], kind: CallClass) -> Iterator[Rpc]:
+        yield from sorted(self.rpcs, key=lambda each: each.provider.name in self._last)
+        if all(failed.fault is Fault.HELD_BACK for failed in failures):
+            spared = sparing([rpc.target(kind) for rpc in self.rpcs])
+            yield from (rpc.insistent() for rpc in self.rpcs if rpc.target(kind) in spared)
 
     def ask_all(self, work: Callable[[Rpc], T]) -> list[T]:
         """What each of them brings, asked side by side; `work` raises nothing."""

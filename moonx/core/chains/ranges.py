@@ -6,8 +6,8 @@ from typing import Any
 
 from moonx.core.chains import blocks
 from moonx.core.chains.blocks import Log
-from moonx.core.chains.guarding import CallClass
 from moonx.core.chains.rpc import Rpc, RpcFailed
+from moonx.core.resilience import CallClass
 from moonx.core.upstream.faults import CallFailed, Fault
 
 FIRST_SPAN = 1_000  # blocks

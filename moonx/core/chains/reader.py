@@ -15,6 +15,7 @@ from moonx.core.chains.providers import Provider
 from moonx.core.chains.ranges import LogReader
 from moonx.core.chains.replies import ErrorReply
 from moonx.core.chains.rpc import Call, Rpc, RpcFailed
+from moonx.core.resilience import CallClass
 from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
@@ -101,7 +102,8 @@ class Reader:
         return self._pool.ask(
             lambda rpc: self._logs.read(
                 rpc, first=first, last=last, addresses=addresses, topics=topics
-            )
+            ),
+            kind=CallClass.LOGS,
         )
 
     def _head(self, rpc: Rpc, *, anchor: int | None) -> ProviderHead:

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,9 +17,9 @@ from moonx.core import logs
 from moonx.core.chains import replies
 from moonx.core.chains.batching import BatchSize
 from moonx.core.chains.blocks import Malformed, plain
-from moonx.core.chains.guarding import CallClass, Target, guarded
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.replies import ErrorReply
+from moonx.core.resilience import CallClass, Target, guarded
 from moonx.core.upstream import http
 from moonx.core.upstream.faults import CallFailed, Fault
 
@@ -69,9 +70,20 @@ class Rpc:
         self._ids = itertools.count(secrets.randbelow(2**30) + 1)
         self._checked_until_s = 0.0
         self._wrong_id: int | None = None
+        self._insists = False
 
     def __repr__(self) -> str:
         return f"<Rpc {self.provider.name} of {self.provider.chain}>"
+
+    def target(self, kind: CallClass) -> Target:
+        """The circuit that calls of this kind pass."""
+        return Target(provider=self.provider.name, chain=self.provider.chain, kind=kind)
+
+    def insistent(self) -> "Rpc":
+        """The same provider, asked though its circuit is open."""
+        found = copy(self)
+        found._insists = True
+        return found
 
     def one(self, method: str, *params: Any, kind: CallClass = CallClass.READ) -> Any:
         """The result of one call."""
@@ -183,9 +195,12 @@ class Rpc:
         self, asked: Mapping[int, Call], *, kind: CallClass, skim: Read | None
     ) -> dict[int, Any]:
         """One request and what came of it under the calls' ids; some may be missing."""
-        target = Target(provider=self.provider.name, chain=self.provider.chain, kind=kind)
-        timeout_s = self.provider.timeout_s
-        with guarded(target, timeout_s=timeout_s, weight=len(asked)):
+        with guarded(
+            self.target(kind),
+            timeout_s=self.provider.timeout_s,
+            weight=len(asked),
+            insists=self._insists,
+        ):
             body = self._post(asked)
             found = skim(body, asked) if skim is not None else None
             if found is not None:

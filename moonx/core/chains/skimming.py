@@ -15,6 +15,7 @@ RESULT, ID = b'"result":', b'"id":'
 ID_NEAR = 160  # bytes before a result, or behind it, that hold the reply's id
 # None ends in 0x: what is searched is full of zeros, and the search would stop at each.
 FROM, TO, BLOCK_HASH = b'"from":"', b'"to":', b'"blockHash":"'
+NO_TRANSACTIONS = b'"transactions":[]'
 # The header's fields. Within a transaction only `hash` is a name too.
 FIELD = re.compile(
     rb'"(number|hash|parentHash|timestamp|gasUsed|gasLimit|baseFeePerGas)":("?)([^",}]*)'
@@ -61,6 +62,8 @@ def _block(piece: bytes) -> Traffic:
     count = len(senders) - 1
     if len(recipients) - 1 != count:
         raise _Odd("as many senders as recipients")
+    if not count and NO_TRANSACTIONS not in piece:
+        raise _Odd("transactions are whole, not their hashes")
     # The header's fields stand before the first transaction or behind the last.
     fields, hashes = _fields(senders[0] + senders[-1] if count else piece)
     own = _block_hash(senders[0] + senders[1]) if count else hashes[0]

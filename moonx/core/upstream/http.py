@@ -189,16 +189,29 @@ def _call(
 
 
 def _read(reply: requests.Response, *, server: str, max_bytes: int) -> bytes:
+    if _announced(reply) > max_bytes:
+        reply.raw.close()  # what is left is not read, so the connection cannot be kept
+        raise _too_large(server, max_bytes=max_bytes)
     pieces, size = [], 0
     while piece := reply.raw.read(CHUNK, decode_content=True):
         size += len(piece)
         if size > max_bytes:
-            reply.raw.close()  # what is left is not read, so the connection cannot be kept
-            raise CallFailed(
-                f"{server} answered with more than {max_bytes:,} bytes.", fault=Fault.TOO_LARGE
-            )
+            reply.raw.close()
+            raise _too_large(server, max_bytes=max_bytes)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _announced(reply: requests.Response) -> int:
+    """How many bytes its header says that it has; 0 where it does not say."""
+    value = reply.headers.get("Content-Length", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
+
+
+def _too_large(server: str, *, max_bytes: int) -> CallFailed:
+    return CallFailed(
+        f"{server} answered with more than {max_bytes:,} bytes.", fault=Fault.TOO_LARGE
+    )
 
 
 def _refusal(reply: requests.Response, body: bytes, *, server: str) -> Refusal:
