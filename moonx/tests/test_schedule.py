@@ -30,6 +30,9 @@ TABLE = {
     "exchange.audit_market_data": ("every 30 s", "stats"),
     "exchange.reconcile_all": ("at 20 0 * * * UTC", "expiry"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
+    "stats.chain_performance": ("at * * * * * UTC", "stats"),
+    "stats.collect_all": ("at */5 * * * * UTC", "stats"),
+    "stats.prune": ("at 40 0 * * * UTC", "stats"),
     "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
     "stats.bridge_latency": ("at */2 * * * * UTC", "stats"),
 }
