@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from apps.exchange import candles
 from apps.exchange.candles import Backfilled
-from apps.exchange.management.arguments import moment
+from moonx.core.arguments import moment
 from apps.exchange.models import Market
 from moonx.core import clock
 from moonx.core.intervals import Interval
