@@ -1,6 +1,6 @@
 """Volume and value locked of chains, by DefiLlama: https://api-docs.defillama.com."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -14,9 +14,10 @@ from apps.stats.abreast import Done
 from moonx.core import logs
 from moonx.core.resilience import CallClass, Target, guarded
 from moonx.core.upstream import endpoints, http
-from moonx.core.upstream.endpoints import Endpoint, Service
+from moonx.core.upstream.endpoints import Endpoint
 from moonx.core.upstream.faults import CallFailed
 from moonx.core.upstream.reading import Reading
+from moonx.core.upstream.services import Service
 
 SERVER = "DefiLlama"
 TARGET = Target(provider=Service.DEFILLAMA, kind=CallClass.READ)
@@ -75,9 +76,9 @@ def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
     if endpoint is None or not known:
         return {}
     works: dict[str, Callable[[], Any]] = {
-        slug: partial(volume, endpoint, chain.llama_name) for slug, chain in known.items()
+        slug: partial(_guarded, volume, endpoint, chain.llama_name) for slug, chain in known.items()
     }
-    done = abreast.run({**works, LOCKED: partial(locked, endpoint)})
+    done = abreast.run({**works, LOCKED: partial(_guarded, locked, endpoint)})
     listed = _value(done[LOCKED], what="value locked") or []
     found = {
         slug: Figures(
@@ -123,13 +124,12 @@ def locked(endpoint: Endpoint) -> list[Locked]:
     return found
 
 
-def locked_in(chain: Chain, listed: Iterable[Locked]) -> Decimal | None:
+def locked_in(chain: Chain, listed: Sequence[Locked]) -> Decimal | None:
     """The value locked in the chain: by its id, else by its name where the row has no id."""
-    rows = list(listed)
-    by_id = (row.tvl_usd for row in rows if row.chain_id == chain.chain_id)
     name = chain.llama_name.lower()
-    by_name = (row.tvl_usd for row in rows if row.chain_id is None and row.name.lower() == name)
-    return next(by_id, None) or next(by_name, None)
+    by_id = {row.chain_id: row.tvl_usd for row in listed}
+    by_name = {row.name.lower(): row.tvl_usd for row in listed if row.chain_id is None}
+    return by_id.get(chain.chain_id, by_name.get(name))
 
 
 def _row(row: Reading) -> Locked:
@@ -145,15 +145,19 @@ def _usd(figure: Reading) -> Decimal:
     return figure.number(below=LARGEST_USD).quantize(CENTS)
 
 
-def _asked(endpoint: Endpoint, path: str, *, params: Mapping[str, str] | None = None) -> Reading:
+def _guarded(ask: Callable[..., Any], endpoint: Endpoint, *args: Any) -> Any:
     with guarded(TARGET, timeout_s=endpoint.timeout_s):
-        body = http.get_json(
-            # The address of a paid plan holds its key.
-            SecretStr(endpoint.url(path)),
-            server=SERVER,
-            timeout_s=endpoint.timeout_s,
-            headers=endpoint.headers,
-            max_bytes=LARGEST_ANSWER,
-            params=params,
-        )
-        return Reading(body, server=SERVER)
+        return ask(endpoint, *args)
+
+
+def _asked(endpoint: Endpoint, path: str, *, params: Mapping[str, str] | None = None) -> Reading:
+    body = http.get_json(
+        # The address of a paid plan holds its key.
+        SecretStr(endpoint.url(path)),
+        server=SERVER,
+        timeout_s=endpoint.timeout_s,
+        headers=endpoint.headers,
+        max_bytes=LARGEST_ANSWER,
+        params=params,
+    )
+    return Reading(body, server=SERVER)

@@ -65,6 +65,24 @@ audit_findings = Gauge(
     ["check"],
     multiprocess_mode="mostrecent",
 )
+activity_reorgs = Counter(
+    "moonx_activity_reorgs_total", "Forks that took back blocks whose addresses stood", ["chain"]
+)
+activity_disagreements = Counter(
+    "moonx_activity_disagreements_total", "Exact counts that their own sketch denied"
+)
+activity_errors = Counter(
+    "moonx_activity_errors_total", "Scans that failed, by what went wrong", ["chain", "kind"]
+)
+activity_block = Gauge(
+    "moonx_activity_block", "Last block scanned", ["chain"], multiprocess_mode="mostrecent"
+)
+activity_updated = Gauge(
+    "moonx_activity_updated_seconds",
+    "When a scan last got through, as a Unix time",
+    ["chain"],
+    multiprocess_mode="mostrecent",
+)
 circuit_state = Gauge(
     "moonx_circuit_state",
     "0 closed, 1 half open, 2 open, as this host's processes saw it last",

@@ -136,7 +136,7 @@ def ratio(part: int, whole: int, *, places: int = 4) -> Decimal | None:
 
 
 def watched(headers: Sequence[Header], hole: Hole | None) -> Sequence[Header]:
-    """The headers after a stop: a pause of the chain that lies in a hole of our own watching.
+    """The headers after a stop: a pause of the chain, most of which lies in a hole of our watching.
 
     The local node stops and starts with us, and the night in between is no block time of it. Where
     there was no such pause, all of them.
@@ -145,8 +145,9 @@ def watched(headers: Sequence[Header], hole: Hole | None) -> Sequence[Header]:
         return headers
     start = 0
     for index, (before, after) in enumerate(pairwise(headers)):
-        meets = before.time_s < hole.end_s and after.time_s > hole.start_s
-        if meets and after.time_s - before.time_s >= STOP_S:
+        pause_s = after.time_s - before.time_s
+        shared_s = min(after.time_s, hole.end_s) - max(before.time_s, hole.start_s)
+        if pause_s >= STOP_S and 2 * shared_s >= pause_s:
             start = index + 1
     return headers[start:]
 

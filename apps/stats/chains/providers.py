@@ -39,7 +39,8 @@ class Trouble(StrEnum):
     LAG = "lagBlocks"
     ERRORS = "errorRate"
     SLOW = "p95Ms"
-    FORKED = "forked"  # its head is not on the chain that the others follow
+    FORKED = "forked"  # its blocks are not those of the others
+    DREAMING = "dreaming"  # its head is further than the chain can be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,12 @@ class View:
     ahead_ms: int | None
     finality_lag_ms: int | None
     is_forked: bool = False
+    is_dreaming: bool = False
+
+    @property
+    def speaks_of_the_chain(self) -> bool:
+        """Whether what it says is of the chain that the others follow."""
+        return self.head_age_ms is not None and not (self.is_forked or self.is_dreaming)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +83,8 @@ class Provider:
     head_age_ms: int | None
     ahead_ms: int | None
     finality_lag_ms: int | None
+    answers: bool  # whether it says anything of this chain now
     troubles: tuple[Reason, ...]
-
-    @property
-    def answers(self) -> bool:
-        """Whether it says anything of this chain now."""
-        return self.head_age_ms is not None
 
     def wire(self) -> dict[str, Any]:
         """As the wire carries it; the error rate is a share of the last five minutes' calls."""
@@ -107,7 +110,7 @@ def judge(view: View, answers: Sequence[Answer], *, block_time_ms: int) -> Provi
         *_failing(view, told, error_rate=rate, p95_ms=p95_ms),
         *_behind(view, block_time_ms=block_time_ms),
         *_silent(view),
-        *_worth_a_word(view, error_rate=rate, p95_ms=p95_ms),
+        *_worth_a_word(error_rate=rate, p95_ms=p95_ms),
     ]
     return Provider(
         name=view.name,
@@ -118,6 +121,7 @@ def judge(view: View, answers: Sequence[Answer], *, block_time_ms: int) -> Provi
         head_age_ms=view.head_age_ms,
         ahead_ms=view.ahead_ms,
         finality_lag_ms=view.finality_lag_ms,
+        answers=view.speaks_of_the_chain,
         troubles=tuple(trouble for _, trouble in found),
     )
 
@@ -128,6 +132,10 @@ Found = Iterator[tuple[State, Reason]]
 def _identity(view: View) -> Found:
     if view.fault is Fault.WRONG_CHAIN:
         yield State.WRONG_CHAIN, _fault(view.fault)
+    if view.is_forked:
+        yield State.EXCLUDED, Reason(rule=Trouble.FORKED, value=1, limit=0)
+    if view.is_dreaming:
+        yield State.EXCLUDED, Reason(rule=Trouble.DREAMING, value=1, limit=0)
 
 
 def _failing(
@@ -161,10 +169,8 @@ def _silent(view: View) -> Found:
         yield State.UNKNOWN, _fault(view.fault)
 
 
-def _worth_a_word(view: View, *, error_rate: Decimal | None, p95_ms: int | None) -> Found:
+def _worth_a_word(*, error_rate: Decimal | None, p95_ms: int | None) -> Found:
     """What a provider is named for, although it is of use."""
-    if view.is_forked:
-        yield State.OK, Reason(rule=Trouble.FORKED, value=1, limit=0)
     if error_rate is not None and error_rate > MANY_ERRORS:
         yield State.OK, _errors(error_rate, MANY_ERRORS)
     if p95_ms is not None and p95_ms > SLOW_MS:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stats', '0001_chains'),
+        ('stats', '0003_bridges'),
     ]
 
     operations = [

@@ -133,5 +133,12 @@ def test_a_provider_that_failed_and_is_held_back_since_is_still_failing() -> Non
     assert judged(view(fault=Fault.HELD_BACK), [held, held]).state is State.UNKNOWN
 
 
-def test_a_head_on_another_fork_is_named() -> None:
-    assert causes(judged(view(is_forked=True))) == ["forked"]
+@pytest.mark.parametrize(
+    ("seen", "cause"),
+    [(view(is_forked=True), "forked"), (view(is_dreaming=True), "dreaming")],
+)
+def test_what_is_not_of_the_chain_is_excluded_and_says_nothing_of_it(
+    seen: View, cause: str
+) -> None:
+    one = judged(seen)
+    assert (one.state, causes(one), one.answers) == (State.EXCLUDED, [cause], False)

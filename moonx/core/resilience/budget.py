@@ -1,6 +1,8 @@
 """How much a provider may be asked: windows, smoothing, and what a 429 does to both. Pure.
 
-All in integers, so that Python here and Lua in Valkey come to the same result.
+The window is the sliding counter of two aligned minutes, the smoothing the generic cell rate
+algorithm: tat, the theoretical arrival time, may run ahead of now by a burst. All in integers, so
+that Python here and Lua in Valkey come to the same result.
 """
 
 from dataclasses import dataclass
@@ -11,35 +13,44 @@ AFTER_REFUSAL = 700
 RECOVERED = 100  # per mille of the whole budget
 RECOVERS_EACH_MS = 30_000
 
+NO_WAIT = (0, "")
 USUAL_PAUSE_S = 5.0  # where a 429 does not say how long
 LONGEST_PAUSE_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be asked of a provider by all workers together, in units of weight.
+    """What may be asked of a provider, in units of weight; 0 is no limit of that kind.
 
-    `per_minute` counts over a sliding minute, `per_second` smooths; 0 is no limit of that kind.
-    `burst` is what may come at once, by default what a second may carry.
+    `per_minute` counts over a sliding minute. `interval_us` is the time that one unit takes, of
+    which `burst` may come at once.
     """
 
     per_minute: int = 0
-    per_second: int = 0
+    interval_us: int = 0
     burst: int = 0
 
-    def __post_init__(self) -> None:
-        if min(self.per_minute, self.per_second, self.burst) < 0:
-            raise ValueError(f"a budget cannot be negative: {self}")
+    def share(self, workers: int) -> "Budget":
+        """What one of so many workers may ask who cannot agree on who asks when."""
+        return Budget(
+            per_minute=max(1, self.per_minute // workers) if self.per_minute else 0,
+            interval_us=self.interval_us * workers,
+            burst=max(1, self.burst // workers),
+        )
 
-    @property
-    def interval_us(self) -> int:
-        """The time that one unit takes; 0 without smoothing."""
-        return -(-1_000_000 // self.per_second) if self.per_second else 0
 
-    @property
-    def at_once(self) -> int:
-        """The units that may come at once."""
-        return self.burst or self.per_second
+def declared(*, per_minute: int = 0, per_second: int = 0, burst: int = 0) -> Budget:
+    """The budget with these limits; at once may come `burst`, by default what a second carries.
+
+    Raises ValueError where one is negative.
+    """
+    if min(per_minute, per_second, burst) < 0:
+        raise ValueError("a budget cannot be negative")
+    return Budget(
+        per_minute=per_minute,
+        interval_us=-(-1_000_000 // per_second) if per_second else 0,
+        burst=burst or per_second,
+    )
 
 
 def limit_now(limit: int, *, factor: int, is_cold: bool) -> int:
@@ -95,28 +106,54 @@ def _until_room(fading: int, room: int, elapsed_ms: int, window_ms: int) -> int:
     return max(0, first - elapsed_ms)
 
 
-def smoothing_wait_us(
-    *, tat_us: int, now_us: int, interval_us: int, burst: int, weight: int
-) -> int:
-    """0 where a call may go now by the generic cell rate algorithm, else the wait.
+@dataclass(slots=True)
+class Meter:
+    """What was taken of a budget so far, by whoever keeps this meter."""
 
-    `tat_us` is the theoretical arrival time so far; see `arrival_us` for the next. A call heavier
-    than the burst is taken for one that needs all of it.
-    """
-    tat_us = arrival_us(
-        tat_us=tat_us, now_us=now_us, interval_us=interval_us, burst=burst, weight=weight
-    )
-    return max(0, tat_us - now_us - burst * interval_us)
+    window: int = -1
+    current: int = 0
+    previous: int = 0
+    tat_us: int = 0
 
+    def take(
+        self, budget: Budget, *, weight: int, factor: int, is_cold: bool, now_us: int
+    ) -> tuple[int, str]:
+        """Takes `weight` from every limit of the budget, or from none.
 
-def arrival_us(*, tat_us: int, now_us: int, interval_us: int, burst: int, weight: int) -> int:
-    """The theoretical arrival time once a call of `weight` went."""
-    return max(now_us, tat_us) + min(weight, burst) * interval_us
+        Returns the ms until it can be taken, 0 where it was, and which limit is short: `minute` or
+        `second`.
+        """
+        window, elapsed_ms = divmod(now_us // 1000, WINDOW_MS)
+        self._roll(window)
+        limit = limit_now(budget.per_minute, factor=factor, is_cold=is_cold)
+        counted = min(weight, limit) if budget.per_minute else 0
+        wait_ms = (
+            window_wait_ms(
+                previous=self.previous,
+                current=self.current,
+                elapsed_ms=elapsed_ms,
+                limit=limit,
+                weight=counted,
+            )
+            if budget.per_minute
+            else 0
+        )
+        interval_us = -(-budget.interval_us * WHOLE // factor)
+        tat_us = max(now_us, self.tat_us) + min(weight, budget.burst) * interval_us
+        smoothing_ms = -(-(tat_us - now_us - budget.burst * interval_us) // 1000)
+        if budget.interval_us and smoothing_ms > wait_ms:
+            return smoothing_ms, "second"
+        if wait_ms:
+            return wait_ms, "minute"
+        self.current += counted
+        self.tat_us = tat_us if budget.interval_us else 0
+        return NO_WAIT
 
-
-def slowed_us(interval_us: int, *, factor: int) -> int:
-    """The time that one unit takes at `factor` per mille of the rate."""
-    return -(-interval_us * WHOLE // factor)
+    def _roll(self, window: int) -> None:
+        """Begins the window of now; a clock that was set back goes on with the one there is."""
+        if window > self.window:
+            self.previous = self.current if window == self.window + 1 else 0
+            self.window, self.current = window, 0
 
 
 def pause_ms(retry_after_s: float) -> int:

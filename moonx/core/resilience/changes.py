@@ -101,8 +101,10 @@ def closed(stored: Stored) -> Change:
     return Change(to=CircuitState.CLOSED, level=stored.level, is_ramped=True)
 
 
-def held_open(stored: Stored) -> Change:
-    """An operator keeps calls away until an operator lets them come back."""
+def held_open(stored: Stored) -> Change | None:
+    """An operator keeps calls away until an operator lets them come back; None where one does."""
+    if stored.is_held:
+        return None
     return Change(
         to=CircuitState.OPEN,
         level=stored.level,
@@ -112,8 +114,13 @@ def held_open(stored: Stored) -> Change:
     )
 
 
+def closed_by_hand(stored: Stored) -> Change | None:
+    """As `closed`, on an operator's word; None where it is closed."""
+    return None if stored.state is CircuitState.CLOSED else closed(stored)
+
+
 def reset(_: Stored) -> Change:
-    """As if it had never been open: no level, no ramp."""
+    """As if it had never been open: no level, no ramp, no calls on record."""
     return Change(to=CircuitState.CLOSED, level=0)
 
 

@@ -34,7 +34,6 @@ from django.conf import settings
 
 from moonx.core import logs, metrics
 from moonx.core.resilience import changes, hot, journal, limits
-from moonx.core.resilience.alone import Alone
 from moonx.core.resilience.changes import Change, Stored
 from moonx.core.resilience.circuit import (
     FREE,
@@ -53,6 +52,7 @@ from moonx.core.resilience.circuit import (
     usual_s,
 )
 from moonx.core.resilience.hot import Copy, Entry, Finish
+from moonx.core.resilience.leases import Leases
 from moonx.core.resilience.tallying import Batch
 
 COPY_S = 0.25
@@ -104,12 +104,6 @@ class Refusal:
 class LocalCircuit:
     """One circuit as this process sees it; its threads share it."""
 
-    __slots__ = (
-        "_alone", "_batch", "_batch_s", "_busy_until_s", "_latencies_s", "_lock", "_looked_s",
-        "_shut_until_s", "_since_s", "_slow_above_s", "_until_s", "copy", "free_until_s",
-        "provider", "target", "version",
-    )  # fmt: skip
-
     def __init__(self, target: Target) -> None:
         self.target = target
         self.provider = limits.of(target.provider)
@@ -117,7 +111,7 @@ class LocalCircuit:
         self.version = NO_ERA
         self.free_until_s = 0.0  # until then calls pass without a question
         self._lock = threading.Lock()
-        self._alone = Alone()
+        self._leases = Leases(target)
         self._batch, self._batch_s = Batch(), 0.0
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
         self._slow_above_s = math.inf
@@ -129,19 +123,19 @@ class LocalCircuit:
 
     def look(self) -> None:
         """Tells Valkey the outcomes since the last look and takes over how all stands."""
-        now_s = time.monotonic()
-        batch = self._taken(now_s)
+        batch = self._taken()
         try:
             seen = hot.sync(self.target, batch, rules=rules())
             if seen.copy is None:
                 seen = self._restored(batch)
         except (*hot.UNREACHABLE, db.Error):
-            self._look_alone(batch, now_s=now_s)
+            self._look_alone(batch)
         else:
             self.provider.pause(seen.paused_ms, now_s=time.monotonic())
-            self.adopt(seen.copy or UNKNOWN)
-            self._judge((seen.copy or UNKNOWN).tally)
-        if now_s - _swept_s > SWEEP_S:
+            if seen.copy is not None:  # None: it was forgotten again in between
+                self.adopt(seen.copy)
+                self._judge(seen.copy, seen.copy.tally)
+        if time.monotonic() - _swept_s > SWEEP_S:
             sweep()
 
     def standing(self) -> Standing:
@@ -149,16 +143,10 @@ class LocalCircuit:
         if time.monotonic() - self._looked_s >= COPY_S:
             self.look()
         now_s = time.monotonic()
-        stands = self.copy.standing(self.target)
-        wait_s = max(0.0, max(self._until_s, self._shut_until_s) - now_s)
-        is_shut = self._shut_until_s > now_s
-        return Standing(
-            target=self.target,
-            state=CircuitState.OPEN if is_shut else stands.state,
-            trip=stands.trip,
-            failure_permille=stands.failure_permille,
-            wait_s=wait_s,
-            is_held=stands.is_held,
+        return replace(
+            self.copy.standing(self.target),
+            state=CircuitState.OPEN if self._shut_until_s > now_s else self.copy.state,
+            wait_s=max(0.0, self._until_s - now_s, self._shut_until_s - now_s),
         )
 
     def adopt(self, copy: Copy) -> None:
@@ -167,45 +155,48 @@ class LocalCircuit:
         with self._lock:
             if copy.version != self.version:
                 self._batch, self._batch_s = Batch(version=copy.version), now_s
-                self._alone.begin(keeps_flying=copy.state is CircuitState.HALF_OPEN)
+                self._leases.begin(keeps_flying=copy.state is CircuitState.HALF_OPEN)
                 self._busy_until_s = 0.0
+                labels = self.target.provider, self.target.chain, self.target.kind.value
+                metrics.circuit_state.labels(*labels).set(LEVELS[copy.state])
             self.copy, self.version = copy, copy.version
             self._until_s = now_s + copy.left_ms / 1000
             self._since_s = now_s - copy.age_ms / 1000
-            is_free = copy.state is CircuitState.CLOSED and self._step(now_s) == FREE
-            is_free = is_free and self._shut_until_s <= now_s
+            is_free = (
+                copy.state is CircuitState.CLOSED
+                and self._step(now_s) == FREE
+                and self._shut_until_s <= now_s
+            )
             self.free_until_s = self._looked_s + COPY_S if is_free else 0.0
-        labels = self.target.provider, self.target.chain, self.target.kind.value
-        metrics.circuit_state.labels(*labels).set(LEVELS[copy.state])
 
-    def _taken(self, now_s: float) -> Batch:
+    def _taken(self) -> Batch:
         """The batch, to be told; others begin the next one while this thread waits for Valkey."""
+        now_s = time.monotonic()
         with self._lock:
             batch, self._batch = self._batch, Batch(version=self.version)
             is_old = now_s - self._batch_s > rules().bucket_ms * rules().buckets / 1000
             self._looked_s = self._batch_s = now_s
-            if self._latencies_s:
-                self._slow_above_s = slow_above_s(usual_s(self._latencies_s))
-        return Batch(version=self.version) if is_old else batch
+            self._slow_above_s = slow_above_s(usual_s(self._latencies_s))
+        return Batch(version=batch.version) if is_old else batch
 
     def _restored(self, batch: Batch) -> hot.Seen:
         """Valkey knows nothing of the circuit: it gets the row, and is asked again."""
         hot.push(journal.read(self.target), is_restored=True)
         return hot.sync(self.target, batch, rules=rules())
 
-    def _look_alone(self, batch: Batch, *, now_s: float) -> None:
+    def _look_alone(self, batch: Batch) -> None:
         """Without Valkey this process judges by what it saw; the journal still serves all."""
-        tally = Tally()
-        with self._lock:
-            if batch.calls and batch.version == self.version:
-                tally = self._alone.record(batch, now_s=now_s, rules=rules())
         if self.version == NO_ERA:
             self._read()
         else:
-            self.adopt(self._aged(now_s))
-        self._judge(tally)
+            self.adopt(self._aged())
+        copy = self.copy
+        if batch.calls and batch.version == copy.version:
+            self._judge(copy, self._leases.record(batch, rules=rules()))
 
-    def _aged(self, now_s: float) -> Copy:
+    def _aged(self) -> Copy:
+        """The copy, older by the time that has passed since it was taken."""
+        now_s = time.monotonic()
         left_ms = max(0, round((self._until_s - now_s) * 1000))
         return replace(self.copy, left_ms=left_ms, age_ms=round((now_s - self._since_s) * 1000))
 
@@ -216,64 +207,62 @@ class LocalCircuit:
             log.warning("circuit unknown", circuit=self.target.key, error=type(error).__name__)
             self.adopt(UNKNOWN)
 
-    def _judge(self, tally: Tally) -> None:
-        if self.copy.state is not CircuitState.CLOSED:
-            return
-        trip = tripped(tally, rules())
+    def _judge(self, copy: Copy, tally: Tally) -> None:
+        """Opens the circuit where its calls demand that."""
+        trip = tripped(tally, rules()) if copy.state is CircuitState.CLOSED else Trip.NONE
         if trip is not Trip.NONE:
             draw = random.random()  # noqa: S311 - spreads circuits, guards nothing
             self._change(
-                lambda row: changes.opened(row, trip=trip, tally=tally, draw=draw, rules=rules())
+                lambda row: changes.opened(row, trip=trip, tally=tally, draw=draw, rules=rules()),
+                version=copy.version,
             )
 
     # Changing
 
-    def _change(self, decide: Callable[[Stored], Change]) -> bool:
-        """Writes a change of the era that this process is in and spreads what stands then.
+    def _change(self, decide: Callable[[Stored], Change], *, version: int) -> None:
+        """Writes a change of an era, if that is still the present one, and spreads what stands.
 
-        Where the database does not answer, a circuit that should open is shut here alone. False
-        where the change was not written, because another was or because none can be.
+        Where the database does not answer, a closed circuit is shut in this process alone, and one
+        that is not closed stays as it is.
         """
         try:
-            written = journal.change(self.target, decide, version=self.version)
+            written = journal.change(self.target, decide, version=version)
         except db.Error as error:
-            log.exception(
-                "circuit not changed", circuit=self.target.key, error=type(error).__name__
-            )
+            log.error("circuit not changed", circuit=self.target.key, error=type(error).__name__)
+            now_s = time.monotonic()
             if self.copy.state is CircuitState.CLOSED:
-                self._shut_until_s = time.monotonic() + open_wait_s(1, draw=0.5, rules=rules())
+                self._shut_until_s = now_s + open_wait_s(1, draw=0.5, rules=rules())
                 self.free_until_s = 0.0
-            return False
-        spread(written.stored, seen=self.version)
-        return written.is_mine
+            else:
+                self._busy_until_s = now_s + COPY_S
+        else:
+            spread(written.stored, seen=version)
 
     # Passing
 
     def admit(self, *, timeout_s: float, insists: bool) -> Pass | Refusal:
         """Lets a call through, or says why not."""
-        refusal = Refusal(entry=Entry.STALE, wait_s=COPY_S)
-        for _ in range(3):  # each time around the circuit was in another era than this copy
+        token, lease_ms = uuid.uuid4().hex, math.ceil((timeout_s + LEASE_MARGIN_S) * 1000)
+        for _ in range(3):  # another one where the circuit was in another era than this copy
             if time.monotonic() - self._looked_s >= COPY_S:
                 self.look()
-            token, lease_ms = uuid.uuid4().hex, math.ceil((timeout_s + LEASE_MARGIN_S) * 1000)
-            state, version, now_s = self.copy.state, self.version, time.monotonic()
-            entry, wait_s = self._ask(token=token, lease_ms=lease_ms, now_s=now_s)
-            if insists and state is CircuitState.OPEN and entry is not Entry.HELD:
-                if entry is Entry.IN:
-                    self._give_back(token)
+            copy, now_s = self.copy, time.monotonic()
+            if insists and copy.state is CircuitState.OPEN and not copy.is_held:
                 return Pass(version=NO_ERA)
-            if entry is Entry.IN and state is CircuitState.CLOSED:
-                is_free = self._step(now_s).in_flight is None
-                return Pass(version=version, token="" if is_free else token)
-            if entry is Entry.IN and self._may_probe(token=token, lease_ms=lease_ms):
-                return Pass(version=self.version, token=token, is_probe=True)
-            if entry not in (Entry.IN, Entry.STALE):
+            entry, wait_s = self._ask(copy, token=token, lease_ms=lease_ms, now_s=now_s)
+            if entry is Entry.IN:
+                if copy.state is CircuitState.CLOSED:
+                    is_leased = self._step(now_s).in_flight is not None
+                    return Pass(version=copy.version, token=token if is_leased else "")
+                if passed := self._probe(copy, token=token, lease_ms=lease_ms):
+                    return passed
+            elif entry is not Entry.STALE:
                 return Refusal(entry=entry, wait_s=wait_s)
             self._looked_s = -math.inf
-        return refusal
+        return Refusal(entry=Entry.STALE, wait_s=COPY_S)
 
-    def _ask(self, *, token: str, lease_ms: int, now_s: float) -> tuple[Entry, float]:
-        copy = self.copy
+    def _ask(self, copy: Copy, *, token: str, lease_ms: int, now_s: float) -> tuple[Entry, float]:
+        """Whether a call passes, asking Valkey only where this process cannot know."""
         if copy.is_held:
             return Entry.HELD, rules().longest_wait_s
         until_s = max(self._until_s, self._shut_until_s)
@@ -284,37 +273,24 @@ class LocalCircuit:
             return Entry.IN, 0.0
         if self._busy_until_s > now_s:
             return Entry.BUSY, self._busy_until_s - now_s
-        entry, wait_ms = self._enter(token=token, lease_ms=lease_ms, step=step, now_s=now_s)
+        entry, wait_ms = self._leases.enter(
+            copy.state, version=copy.version, token=token, lease_ms=lease_ms, step=step
+        )
         if entry is Entry.BUSY:
             # Whoever waits in a row for one probe need not ask Valkey each time.
             self._busy_until_s = now_s + min(wait_ms / 1000, COPY_S)
         return entry, wait_ms / 1000
 
-    def _enter(self, *, token: str, lease_ms: int, step: Step, now_s: float) -> tuple[Entry, int]:
-        try:
-            return hot.enter(
-                self.target, version=self.version, token=token, lease_ms=lease_ms, step=step
-            )
-        except hot.UNREACHABLE:
-            with self._lock:
-                return self._alone.enter(
-                    self.copy.state, token=token, lease_ms=lease_ms, step=step, now_s=now_s
-                )
-
-    def _may_probe(self, *, token: str, lease_ms: int) -> bool:
-        """Whether the lease still stands once the journal says HALF_OPEN."""
-        if self.copy.state is CircuitState.OPEN:
-            self._change(lambda row: changes.probing(row, lease_ms=lease_ms))
-            if self.copy.state is not CircuitState.HALF_OPEN or not self._renew(token, lease_ms):
-                self._give_back(token)
-                return False
-        return True
-
-    def _renew(self, token: str, lease_ms: int) -> bool:
-        try:
-            return hot.renew(self.target, token=token, lease_ms=lease_ms)
-        except hot.UNREACHABLE:
-            return token in self._alone.flying
+    def _probe(self, copy: Copy, *, token: str, lease_ms: int) -> Pass | None:
+        """The call as a probe; None where its lease is gone once the journal says HALF_OPEN."""
+        if copy.state is CircuitState.OPEN:
+            self._change(lambda row: changes.probing(row, lease_ms=lease_ms), version=copy.version)
+            copy = self.copy
+            is_half_open = copy.state is CircuitState.HALF_OPEN
+            if not is_half_open or not self._leases.renew(token=token, lease_ms=lease_ms):
+                self._leases.leave(token)
+                return None
+        return Pass(version=copy.version, token=token, is_probe=True)
 
     def _step(self, now_s: float) -> Step:
         if not self.copy.is_ramped:
@@ -329,9 +305,10 @@ class LocalCircuit:
             self._finish(passed, is_success=outcome is Outcome.SUCCESS)
             return
         if passed.token:
-            self._give_back(passed.token)
+            self._leases.leave(passed.token)
         if outcome is not Outcome.IGNORED:
-            self.count(passed.version, is_failure=outcome is Outcome.FAILURE, duration_s=duration_s)
+            is_failure = outcome is Outcome.FAILURE
+            self.count(passed.version, is_failure=is_failure, duration_s=duration_s)
 
     def count(self, version: int, *, is_failure: bool, duration_s: float) -> None:
         """Adds an outcome to the batch; a failure is told at once, or when 250 ms are over."""
@@ -347,38 +324,21 @@ class LocalCircuit:
             self.look()
 
     def _finish(self, passed: Pass, *, is_success: bool) -> None:
-        needed = rules().probe_successes
-        try:
-            finish = hot.finish(
-                self.target,
-                version=passed.version,
-                token=passed.token,
-                is_success=is_success,
-                needed=needed,
-            )
-        except hot.UNREACHABLE:
-            with self._lock:
-                finish = self._alone.finish(
-                    token=passed.token,
-                    is_success=is_success,
-                    needed=needed,
-                    now_s=time.monotonic(),
-                )
-        if passed.version != self.version or finish is Finish.STALE:
-            return
+        """A probe ended: the circuit closes, opens again, or waits for one more."""
+        finish = self._leases.finish(
+            version=passed.version,
+            token=passed.token,
+            is_success=is_success,
+            needed=rules().probe_successes,
+        )
         if finish is Finish.ENOUGH:
-            self._change(changes.closed)
+            self._change(changes.closed, version=passed.version)
         elif finish is Finish.FAILED:
             draw = random.random()  # noqa: S311 - spreads circuits, guards nothing
-            self._change(lambda row: changes.reopened(row, draw=draw, rules=rules()))
-
-    def _give_back(self, token: str) -> None:
-        with self._lock:
-            self._alone.leave(token)
-        try:
-            hot.leave(self.target, token=token)
-        except hot.UNREACHABLE:
-            log.warning("a lease ends by itself", circuit=self.target.key)
+            self._change(
+                lambda row: changes.reopened(row, draw=draw, rules=rules()),
+                version=passed.version,
+            )
 
 
 _circuits: dict[Target, LocalCircuit] = {}
@@ -398,7 +358,7 @@ def forget() -> None:
 
 
 def spread(stored: Stored, *, seen: int | None = None) -> None:
-    """Brings a row to Valkey and to this process's copy."""
+    """Brings a row to Valkey and to this process's copy; `seen` as in `hot.push`."""
     try:
         hot.push(stored, seen=seen)
     except hot.UNREACHABLE:
@@ -407,7 +367,7 @@ def spread(stored: Stored, *, seen: int | None = None) -> None:
 
 
 def sweep() -> None:
-    """Compares the circuits of this process with their rows and spreads what is newer there."""
+    """Compares the circuits of this process with their rows and spreads what differs there."""
     global _swept_s  # noqa: PLW0603 - one moment of one process
     _swept_s = time.monotonic()
     known = {one.target.key: one for one in list(_circuits.values())}

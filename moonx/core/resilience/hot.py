@@ -136,9 +136,11 @@ def _run(script: str, *, keys: list[str], args: list[Any]) -> Any:
 
 
 def forget() -> None:
-    """Asks the server again although it did not answer a moment ago."""
+    """Connects anew, and at once although the server did not answer a moment ago."""
     global _down_until_s  # noqa: PLW0603 - one server, one process
     _down_until_s = 0.0
+    client.cache_clear()
+    _script.cache_clear()
 
 
 def provider_key(provider: str) -> str:
@@ -256,7 +258,7 @@ def take(provider: str, budget: Budget, *, weight: int) -> tuple[int, str]:
     wait_ms, what = _run(
         scripts.TAKE,
         keys=[valkey.key("providers:born"), provider_key(provider)],
-        args=[weight, budget.per_minute, budget.interval_us, budget.at_once],
+        args=[weight, budget.per_minute, budget.interval_us, budget.burst],
     )
     return int(wait_ms), what.decode()
 

@@ -44,7 +44,7 @@ def versions(keys: Sequence[str]) -> dict[str, int]:
 
 def change(
     target: Target,
-    decide: Callable[[Stored], Change],
+    decide: Callable[[Stored], Change | None],
     *,
     version: int | None,
     by: str = "",
@@ -52,9 +52,10 @@ def change(
 ) -> Written:
     """Writes what `decide` makes of the row, with its event, in a transaction of its own.
 
-    Nothing is written where the row has another version than `version`; None stands for any, as an
-    operator's word does. An opening raises one alert: whatever follows until the circuit closes is
-    the same outage. Raises django.db.Error.
+    Nothing is written where it decides for None, or where the row has another version than
+    `version`; without one any will do: an operator's word stands above what workers believe. An
+    opening raises one alert: whatever follows until the circuit closes is the same outage. Raises
+    django.db.Error.
     """
     return apart(lambda: _change(target, decide, version=version, by=by, reason=reason))
 
@@ -68,7 +69,7 @@ def _read(target: Target) -> Stored:
 
 def _change(
     target: Target,
-    decide: Callable[[Stored], Change],
+    decide: Callable[[Stored], Change | None],
     *,
     version: int | None,
     by: str,
@@ -80,9 +81,9 @@ def _change(
         row = Circuit.objects.select_for_update().get(key=target.key)
         now = clock.db_now()
         before = stored_of(row, now=now)
-        if version is not None and row.version != version:
+        done = decide(before) if version in (None, row.version) else None
+        if done is None:
             return Written(stored=before, is_mine=False)
-        done = decide(before)
         _write(row, done, now=now)
         _tell(row, before, by=by, reason=reason[:MOST_REASON], now=now)
     _count(target, before, done)

@@ -10,11 +10,20 @@ from django.conf import settings
 from django.db import connection
 
 from moonx.core import logs, metrics
-from moonx.core.resilience import budget as rules
 from moonx.core.resilience import hot
 from moonx.core.resilience.apart import apart
 from moonx.core.resilience.backoff import RETRIES_PERMILLE
-from moonx.core.resilience.budget import Budget
+from moonx.core.resilience.budget import (
+    NO_WAIT,
+    WHOLE,
+    WINDOW_MS,
+    Budget,
+    Meter,
+    declared,
+    factor_now,
+    factor_refused,
+    pause_ms,
+)
 
 log = logs.get("moonx.limits")
 
@@ -27,20 +36,19 @@ WHERE role LIKE 'worker%%' AND beat_at > clock_timestamp() - interval '90 s'
 """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Provider:
-    """What this process knows of a provider, and its own limiter for the time without Valkey."""
+    """What this process knows of a provider, and its own meter for the time without Valkey."""
 
     name: str
     budget: Budget | None = None
     paused_until_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
-    began_s: float = -math.inf  # of being alone
-    window: int = -1
-    current: int = 0
-    previous: int = 0
-    tat_us: int = 0
-    factor: int = rules.WHOLE
+    # Without Valkey: since when, until when, and what was taken.
+    alone_since_s: float = -math.inf
+    alone_s: float = -math.inf
+    meter: Meter = field(default_factory=Meter)
+    factor: int = WHOLE
     refused_s: float = 0.0
 
     def pause(self, pause_ms: int, *, now_s: float) -> None:
@@ -57,19 +65,19 @@ def declare(provider: str, *, per_minute: int = 0, per_second: int = 0, burst: i
 
     Every process that calls the provider declares the same, before its first call.
     """
-    known = Budget(per_minute=per_minute, per_second=per_second, burst=burst)
+    known = declared(per_minute=per_minute, per_second=per_second, burst=burst)
     of(provider).budget = known if per_minute or per_second else None
 
 
 def of(provider: str) -> Provider:
     """What this process knows of a provider."""
-    return _providers.get(provider) or _providers.setdefault(provider, Provider(provider))
+    return _providers.get(provider) or _providers.setdefault(provider, Provider(name=provider))
 
 
 def forget() -> None:
     """Drops what this process knows, but for the budgets that it declared."""
-    for known in _providers.values():
-        _providers[known.name] = Provider(known.name, known.budget)
+    for known in list(_providers.values()):
+        _providers[known.name] = Provider(name=known.name, budget=known.budget)
 
 
 def take(provider: Provider, *, weight: int) -> tuple[int, str]:
@@ -82,12 +90,11 @@ def take(provider: Provider, *, weight: int) -> tuple[int, str]:
     if provider.paused_until_s > now_s:
         return math.ceil((provider.paused_until_s - now_s) * 1000), "paused"
     if provider.budget is None:
-        return 0, ""
+        return NO_WAIT
     try:
         return hot.take(provider.name, provider.budget, weight=weight)
     except hot.UNREACHABLE:
-        with provider.lock:
-            return _take_alone(provider, provider.budget, weight=weight, now_s=time.monotonic())
+        return _take_alone(provider, provider.budget, weight=weight)
 
 
 def refused(provider: Provider, *, retry_after_s: float) -> None:
@@ -95,16 +102,16 @@ def refused(provider: Provider, *, retry_after_s: float) -> None:
 
     Its budget falls to 70 % and comes back by 10 % each half minute.
     """
-    pause_ms, now_s = rules.pause_ms(retry_after_s), time.monotonic()
+    lasts_ms, now_s = pause_ms(retry_after_s), time.monotonic()
     metrics.provider_refusals.labels(provider.name).inc()
-    log.warning("provider asks for a pause", provider=provider.name, pause_ms=pause_ms)
+    log.warning("provider asks for a pause", provider=provider.name, pause_ms=lasts_ms)
     with provider.lock:
         if provider.paused_until_s <= now_s:
-            provider.factor = rules.factor_refused(_factor(provider, now_s=now_s))
+            provider.factor = factor_refused(_factor(provider, now_s=now_s))
         provider.refused_s = now_s
-        provider.pause(pause_ms, now_s=now_s)
+        provider.pause(lasts_ms, now_s=now_s)
     try:
-        hot.refuse(provider.name, pause_ms=pause_ms)
+        hot.refuse(provider.name, pause_ms=lasts_ms)
     except hot.UNREACHABLE:
         log.warning("only this process knows of the pause", provider=provider.name)
 
@@ -120,50 +127,25 @@ def may_retry(provider: str) -> bool:
         return False
 
 
-def _take_alone(provider: Provider, whole: Budget, *, weight: int, now_s: float) -> tuple[int, str]:
+def _take_alone(provider: Provider, whole: Budget, *, weight: int) -> tuple[int, str]:
     """By the shared rules on this worker's share, halved at first: nobody knows what was taken."""
-    workers, factor = _worker_count(), _factor(provider, now_s=now_s)
-    now_ms, now_us = int(now_s * 1000), int(now_s * 1_000_000)
-    window, elapsed_ms = divmod(now_ms, rules.WINDOW_MS)
-    if provider.window < window - 1:
-        provider.began_s, provider.current, provider.previous = now_s, 0, 0
-    elif provider.window == window - 1:
-        provider.current, provider.previous = 0, provider.current
-    provider.window = window
-    wait_ms, what = 0, ""
-    if whole.per_minute:
-        is_cold = now_ms - int(provider.began_s * 1000) < rules.WINDOW_MS
-        limit = rules.limit_now(whole.per_minute // workers, factor=factor, is_cold=is_cold)
-        weight_now = min(weight, limit)
-        wait_ms = rules.window_wait_ms(
-            previous=provider.previous,
-            current=provider.current,
-            elapsed_ms=elapsed_ms,
-            limit=limit,
-            weight=weight_now,
+    share, now_s = whole.share(_worker_count()), time.monotonic()
+    with provider.lock:
+        if now_s - provider.alone_s > WINDOW_MS / 1000:
+            provider.alone_since_s = now_s
+        provider.alone_s = now_s
+        return provider.meter.take(
+            share,
+            weight=weight,
+            factor=_factor(provider, now_s=now_s),
+            is_cold=now_s - provider.alone_since_s < WINDOW_MS / 1000,
+            now_us=int(now_s * 1_000_000),
         )
-        what = "minute" if wait_ms else ""
-    if whole.per_second:
-        smoothing = {
-            "tat_us": provider.tat_us,
-            "now_us": now_us,
-            "interval_us": rules.slowed_us(whole.interval_us * workers, factor=factor),
-            "burst": max(1, whole.at_once // workers),
-            "weight": weight,
-        }
-        smoothing_ms = -(-rules.smoothing_wait_us(**smoothing) // 1000)
-        if smoothing_ms > wait_ms:
-            wait_ms, what = smoothing_ms, "second"
-        if not wait_ms:
-            provider.tat_us = rules.arrival_us(**smoothing)
-    if not wait_ms:
-        provider.current += weight
-    return wait_ms, what
 
 
 def _factor(provider: Provider, *, now_s: float) -> int:
     since_ms = int((now_s - provider.refused_s) * 1000)
-    return rules.factor_now(provider.factor, since_ms=since_ms)
+    return factor_now(provider.factor, since_ms=since_ms)
 
 
 def _worker_count() -> int:
@@ -172,7 +154,7 @@ def _worker_count() -> int:
     asked_s, count = _workers
     if time.monotonic() - asked_s > WORKERS_FOR_S:
         try:
-            count = max(1, apart(_beating) * settings.ENV.worker_concurrency)
+            count = max(1, apart(_beating)) * settings.ENV.worker_concurrency
         except db.Error as error:
             log.warning("nobody knows how many workers there are", error=type(error).__name__)
         _workers = time.monotonic(), count

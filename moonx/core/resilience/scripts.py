@@ -204,8 +204,8 @@ if unit > 0 then
   if smoothing > wait then wait, what = smoothing, 'second' end
 end
 if wait > 0 then return {wait, what} end
-redis.call('HSET', KEYS[2], 'window', text(window), 'current', text(current), 'previous',
-  text(previous), 'tat', text(tat))
+redis.call('HSET', KEYS[2], 'window', text(math.max(window, tonumber(p[4]) or 0)), 'current',
+  text(current), 'previous', text(previous), 'tat', text(tat))
 return {0, ''}
 """
 )

@@ -39,12 +39,12 @@ class Probe:
     """What one quote is asked for: a corridor and how many whole coins."""
 
     corridor: Corridor
-    size: Decimal
+    size: int
 
     @property
     def amount(self) -> int:
         """The size in the smallest unit of the coin that is sent."""
-        return self.corridor.source.base_units(self.size)
+        return self.corridor.source.base_units(Decimal(self.size))
 
 
 def probes(ways: Sequence[str], sizes: Sequence[str]) -> list[Probe]:
@@ -64,10 +64,10 @@ def corridors(texts: Sequence[str]) -> list[Corridor]:
     return [_corridor(text) for text in texts]
 
 
-def quote_sizes(texts: Sequence[str]) -> list[Decimal]:
+def quote_sizes(texts: Sequence[str]) -> list[int]:
     """The sizes, in whole coins; BadCorridors names every fault."""
     _refuse(_size_faults(texts))
-    return [Decimal(text) for text in texts]
+    return [int(text) for text in texts]
 
 
 def _refuse(faults: Iterator[str]) -> None:

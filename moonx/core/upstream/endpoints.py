@@ -2,34 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
 from pydantic import SecretStr
 
+from moonx.core.upstream.services import Service, Standing
+
 LATEST = "/latest"  # what users of the former services have at the end of DexScreener's address
-
-
-class Service(StrEnum):
-    """The outside services, by their public names."""
-
-    LIFI = "lifi"
-    RELAY = "relay"
-    ONEINCH = "1inch"
-    DEFILLAMA = "defillama"
-    DEFILLAMA_COINS = "defillama-coins"
-    BINANCE = "binance"
-    COINGECKO = "coingecko"
-    DEXSCREENER = "dexscreener"
-
-
-class Standing(StrEnum):
-    """What answers for a service."""
-
-    REAL = "real"
-    SIMULATED = "simulated"
-    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 // One corridor of one bridge at one size: its verdict with the reasons, and its last day.
 
 import { corridorOf, errorsOf, named } from "./corridors.js";
-import { byId, el, text } from "./dom.js";
+import { byId, el, reducedMotion, text } from "./dom.js";
 import { count, duration, percentage } from "./figures.js";
 import { stamp } from "./format.js";
+import { standing } from "./freshness.js";
 import { Plot, hourOf } from "./plots.js";
 import { columns, span } from "./series.js";
 import { now } from "./state.js";
@@ -23,9 +24,9 @@ let hovered = null;
 /** Shows a row and its points, oldest first. */
 export function draw(row, points) {
   node.hidden = false;
-  const title = `${named(row.provider)}: ${corridorOf(row)}, $${count(row.size)}`;
+  const title = `${named(row.provider)}: ${corridorOf(row)}, ${count(row.size)}`;
   if (text(byId("bridge-title"), title)) delete verdict.dataset.verdict;
-  drawVerdict(verdict, row.verdict);
+  drawVerdict(verdict, standing(row, now()));
   drawReasons(byId("bridge-reasons"), row.reasons);
   drawErrors(row);
   shown = points;
@@ -36,10 +37,18 @@ export function draw(row, points) {
   describe(row);
 }
 
+/** Brings the picture into view, where it is not beside the table. */
+export function reveal() {
+  node.scrollIntoView({ block: "nearest", behavior: reducedMotion() ? "instant" : "smooth" });
+}
+
 function drawErrors(row) {
+  const { n, censored, dayP50, dayP95 } = row.latencyMs;
   const lines = [
-    ["Quotes that came", `${percentage(row.successRate)}`],
-    ["Measured, of the last", row.latencyMs.n === null ? "none" : count(row.latencyMs.n)],
+    ["Success, last hour", percentage(row.successRate)],
+    ["Quotes, last hour", n === null ? "0" : count(n)],
+    ["Not waited for", censored ? count(censored) : "none"],
+    ["p50 · p95, last day", `${duration(dayP50)} · ${duration(dayP95)}`],
     ["Errors", errorsOf(row) || "none"],
   ];
   const words = JSON.stringify(lines);

@@ -5,7 +5,7 @@ import { corridorOf, errorsOf, failures, named } from "./corridors.js";
 import { arrange, byId, el, flash, text } from "./dom.js";
 import { NONE, count, duration, percentage } from "./figures.js";
 import { compare } from "./format.js";
-import { drawAge, isNewer } from "./freshness.js";
+import { drawAge, isNewer, standing } from "./freshness.js";
 import { say } from "./notes.js";
 import { extended } from "./series.js";
 import { path, sparkline } from "./sparkline.js";
@@ -40,7 +40,7 @@ const numbers = (one, other) => one - other;
 
 const COLUMNS = [
   { name: "corridor", title: "Corridor", order: byCorridor },
-  { name: "size", title: "Size", right: true, order: bySize, draw: (cell, row) => text(cell, `$${count(row.size)}`) },
+  { name: "size", title: "Size", right: true, order: bySize, draw: (cell, row) => text(cell, count(row.size), "In whole coins") },
   { name: "state", title: "Verdict", order: (left, right) => VERDICTS.indexOf(left.verdict) - VERDICTS.indexOf(right.verdict), draw: drawRowVerdict },
   { name: "success", title: "Success", right: true, order: optional(({ successRate }) => successRate, compare), draw: (cell, row) => text(cell, percentage(row.successRate), row.successRate ?? "") },
   { name: "p50", title: "p50", right: true, order: optional(({ latencyMs }) => latencyMs.p50, numbers), draw: (cell, row) => text(cell, duration(row.latencyMs.p50)) },
@@ -50,8 +50,10 @@ const COLUMNS = [
   { name: "sampled", title: "Sampled", right: true },
 ];
 
+const STATE = COLUMNS.findIndex(({ name }) => name === "state");
+
 function drawRowVerdict(cell, row) {
-  const changed = drawVerdict(cell.firstElementChild ?? cell.appendChild(el("span")), row.verdict);
+  const changed = drawVerdict(cell.firstElementChild ?? cell.appendChild(el("span")), standing(row, now()));
   cell.title = row.reasons.map(reasonOf).join("\n");
   return changed;
 }
@@ -59,7 +61,7 @@ function drawRowVerdict(cell, row) {
 /** Asks for all rows and for their last day. Throws ApiError. */
 export async function load() {
   const answer = await api.bridges();
-  for (const row of answer.bridges) put({ ...row, asOf: row.asOf ?? answer.asOf });
+  for (const row of answer.bridges) put(row);
   draw();
   if (!rows.size) return explain("No quote was asked for yet: the first round takes up to two minutes.");
   await loadPoints();
@@ -89,7 +91,7 @@ async function loadPoints() {
 function put(row) {
   const key = keyOf(row);
   if (!isNewer(row, rows.get(key))) return;
-  rows.set(key, { isStale: false, ...row });
+  rows.set(key, row);
 }
 
 export function take(row) {
@@ -177,12 +179,17 @@ function newRow(row, key) {
   cells[0].append(button);
   const spark = sparkline();
   cells[COLUMNS.findIndex(({ name }) => name === "line")].append(spark.picture);
-  node.addEventListener("click", () => choose(key));
+  node.addEventListener("click", () => {
+    choose(key);
+    bridge.reveal();
+  });
   nodes.set(key, { node, button, spark });
   return nodes.get(key);
 }
 
-const drawSampled = (node, row) => drawAge(node, node.lastElementChild, row, now());
+function drawSampled(node, row) {
+  drawAge(node, node.lastElementChild, row, now());
+}
 
 /** Looks at a row. */
 function choose(key) {
@@ -195,7 +202,10 @@ function choose(key) {
   bridge.draw(rows.get(key), points.get(key) ?? []);
 }
 
-/** Ages grow by themselves. */
+/** Ages grow by themselves, and verdicts are worth less by them. */
 export function tick() {
-  for (const [key, { node }] of nodes) drawSampled(node, rows.get(key));
+  for (const [key, { node }] of nodes) {
+    drawSampled(node, rows.get(key));
+    drawRowVerdict(node.children[STATE], rows.get(key));
+  }
 }

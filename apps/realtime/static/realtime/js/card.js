@@ -3,10 +3,10 @@
 import { el, flash, text } from "./dom.js";
 import { NONE, count, duration, gwei, percentage, rate, ticking, usd } from "./figures.js";
 import { stamp } from "./format.js";
-import { drawAge } from "./freshness.js";
+import { drawAge, standing } from "./freshness.js";
 import { Plot, hourOf } from "./plots.js";
 import { columns, span } from "./series.js";
-import { drawReasons, drawVerdict, signOf } from "./verdicts.js";
+import { drawReasons, drawVerdict, signOf, spelled } from "./verdicts.js";
 
 const SIMULATED = "Volume and value locked come from a simulator, not from DefiLlama";
 const LOCAL = "The node that runs beside MoonX; in the demo its traffic is made";
@@ -45,7 +45,7 @@ export class Card {
       reasons: el("ul", { class: "reasons" }),
       simulated: el("p", { class: "simulated", title: SIMULATED }, el("span", { class: "badge warn" }, "simulated"), " volume and value locked"),
       words: el("span", { class: "plot-words value" }),
-      picture: el("div", { class: "plot", role: "img" }),
+      picture: el("div", { class: "plot", role: "img", "aria-label": "Block time" }),
       providers: el("ul", { class: "providers" }),
       age: el("p", { class: "age" }),
     };
@@ -73,19 +73,19 @@ export class Card {
   draw(chain, now) {
     const known = this.#chain !== null;
     this.#chain = chain;
-    const { name, badge, verdict, reasons, simulated } = this.parts;
+    const { name, badge, reasons, simulated } = this.parts;
     text(name, chain.name ?? chain.chain);
     badge.hidden = chain.chain !== "local";
     simulated.hidden = !chain.simulated || (chain.volume24hUsd === null && chain.tvlUsd === null);
-    if (drawVerdict(verdict, chain.verdict)) flash(verdict);
     drawReasons(reasons, chain.reasons);
     this.#figures.forEach((one, at) => drawFigure(one, FIGURES[at], chain, known));
     this.#drawProviders(chain.providers);
     this.drawAges(now);
   }
 
-  /** What ticks: the newest block's age, and the sample's. */
+  /** What ticks: the newest block's age, the sample's, and what the verdict is worth by it. */
   drawAges(now) {
+    if (drawVerdict(this.parts.verdict, standing(this.#chain, now))) flash(this.parts.verdict);
     const { head, headTime } = this.#chain;
     text(this.parts.head, head === null ? NONE : `#${count(head)}`);
     text(this.parts.headAge, headTime === null ? "no block seen yet" : `${ticking(now - headTime)} ago`, headTime === null ? "" : stamp(headTime));
@@ -95,6 +95,7 @@ export class Card {
   /** Shows block times as sampled, oldest first. */
   drawPoints(points, now) {
     this.#points = points;
+    if (!points.length) return this.#describe();
     const data = columns(points, ({ blockTimeMs }) => blockTimeMs.p50, ({ blockTimeMs }) => blockTimeMs.p95);
     this.#plot.draw(data, span(points, now));
     this.#times = data[0];
@@ -111,8 +112,9 @@ export class Card {
     const shown = this.#hovered;
     const last = this.#points.at(-1);
     const both = ({ blockTimeMs }) => `p50 ${duration(blockTimeMs.p50)} · p95 ${duration(blockTimeMs.p95)}`;
-    text(this.parts.words, shown ? `${hourOf(shown.time / 1000)}  ${both(shown)}` : "Block time");
-    if (!shown) this.parts.picture.ariaLabel = last ? `Block time since ${stamp(this.#points[0].time)}, newest: ${both(last)}` : "Block time, nothing sampled yet";
+    const words = last ? "Block time" : "Block time, nothing sampled yet";
+    text(this.parts.words, shown ? `${hourOf(shown.time / 1000)}  ${both(shown)}` : words);
+    this.parts.picture.ariaLabel = last ? `Block time since ${stamp(this.#points[0].time)}, newest: ${both(last)}` : words;
   }
 
   #drawProviders(providers) {
@@ -138,6 +140,6 @@ function drawFigure({ value }, [, shown, full], chain, flashes) {
 function providerOf({ name, state, lagBlocks, errorRate, p95Ms }) {
   const lag = lagBlocks ? `${count(lagBlocks)} ${lagBlocks === 1 ? "block" : "blocks"} behind` : "";
   const errors = errorRate && /[1-9]/.test(errorRate) ? `${percentage(errorRate)} failed` : "";
-  const told = [state === "healthy" ? "" : state, lag, errors, p95Ms === null ? "" : duration(p95Ms)].filter(Boolean);
-  return el("li", { "data-state": state, title: `${name}: ${state}` }, signOf(state), el("span", {}, name), el("span", { class: "quiet" }, told.join(" · ")));
+  const told = [state === "ok" ? "" : spelled(state), lag, errors, p95Ms === null ? "" : duration(p95Ms)].filter(Boolean);
+  return el("li", { "data-state": state, title: `${name}: ${spelled(state)}` }, signOf(state), el("span", {}, name), el("span", { class: "quiet" }, told.join(" · ")));
 }

@@ -15,12 +15,14 @@ const REMEMBERED = "cards";
 
 const body = byId("chains-cards");
 const note = byId("chains-note");
+const said = byId("chains-said");
 const unwatched = byId("chains-unwatched");
 
 /** Chains by their id. */
 const chains = new Map();
 const cards = new Map();
 const points = new Map();
+let asked = false; // and answered: from then on, none means none
 
 /** Stands skeletons for as many cards as were there the last time. */
 export function prepare() {
@@ -30,7 +32,6 @@ export function prepare() {
   for (let at = 1; at < Math.min(wanted, 12); at += 1) body.append(skeleton.cloneNode(true));
 }
 
-export const ids = () => [...chains.keys()];
 export const watched = () => [...chains.values()].filter(isWatched);
 
 const isWatched = (chain) => chain.isEnabled !== false;
@@ -38,7 +39,8 @@ const isWatched = (chain) => chain.isEnabled !== false;
 /** Asks for all chains, and for the block times of those that are watched. Throws ApiError. */
 export async function load() {
   const answer = await api.chains();
-  for (const chain of answer.chains) put({ ...chain, asOf: chain.asOf ?? answer.asOf });
+  for (const chain of answer.chains) put(chain);
+  asked = true;
   remember(REMEMBERED, String(Math.max(1, watched().length)));
   draw();
   await Promise.all(watched().map(loadPoints));
@@ -54,30 +56,33 @@ export function fail(message, retry) {
 function put(chain) {
   const held = chains.get(chain.chainId);
   if (!isNewer(chain, held)) return;
-  const fresh = { isStale: false, ...(held && { name: held.name, isEnabled: held.isEnabled }), ...chain };
+  const fresh = { ...(held && { name: held.name, isEnabled: held.isEnabled }), ...chain };
   chains.set(chain.chainId, { ...fresh, ...headOf(fresh, held) });
 }
 
-// Blocks are told one by one, faster than samples: the newer of both.
-function headOf({ head, headAgeMs, sampledAt }, held) {
-  const headTime = head === null || headAgeMs === null || sampledAt === null ? null : sampledAt - headAgeMs;
-  const newer = held?.headTime && (headTime === null || held.headTime > headTime);
+// Blocks are told one by one, faster than figures: the newer of both. Ages are of when they were told.
+function headOf({ head, headAgeMs, asOf }, held) {
+  const headTime = head === null || headAgeMs === null ? null : asOf - headAgeMs;
+  const newer = held?.headTime && (headTime === null || held.headTime >= headTime);
   return newer ? { head: held.head, headTime: held.headTime } : { head: head ?? null, headTime };
 }
 
 export function take(chain) {
+  const before = chains.get(chain.chainId)?.verdict;
   put({ isStale: false, ...chain });
+  if (before && before !== chain.verdict) text(said, `${chains.get(chain.chainId).name}: ${chain.verdict}`);
   const { blockTimeMs, sampledAt, chainId } = chain;
   if (sampledAt === null) return;
   points.set(chainId, extended(points.get(chainId) ?? [], { time: sampledAt, blockTimeMs }, now() - HOURS_MS));
   drawPicture(chainId);
 }
 
-/** Takes a new head. */
-export function takeHead({ chainId, number, head = number, timeMs, headTime = timeMs }) {
+/** Takes the newest block; who tells of it has looked at the chain just then. */
+export function takeHead({ chainId, number, time, asOf }) {
   const held = chains.get(chainId);
-  if (!held || headTime < (held.headTime ?? 0)) return;
-  Object.assign(held, { head, headTime });
+  if (!held || time < (held.headTime ?? 0)) return;
+  Object.assign(held, { head: number, headTime: time });
+  if (asOf > (held.sampledAt ?? 0)) Object.assign(held, { sampledAt: asOf, isStale: false });
 }
 
 async function loadPoints({ chain, chainId }) {
@@ -92,14 +97,13 @@ async function loadPoints({ chain, chainId }) {
 }
 
 export function draw() {
-  if (!chains.size) return drawEmpty();
+  if (!asked && !chains.size) return;
   const shown = watched();
-  clear(note);
   body.hidden = false;
   arrange(body, shown.map((chain) => cardOf(chain).node));
-  body.dataset.count = String(Math.min(shown.length, 3));
   for (const chain of shown) cardOf(chain).draw(chain, now());
   if (!shown.length) drawEmpty();
+  else clear(note);
   drawUnwatched([...chains.values()].filter((chain) => !isWatched(chain)));
 }
 

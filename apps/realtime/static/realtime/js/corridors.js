@@ -1,5 +1,7 @@
 // Bridges in words: who they are, from where to where, what went wrong.
 
+import { spelled } from "./verdicts.js";
+
 const NAMES = { lifi: "LI.FI", relay: "Relay", oneinch: "1inch" };
 const SHORT = new Set(["bsc", "rei"]);
 
@@ -18,5 +20,3 @@ export const errorsOf = ({ errors }) =>
     .sort(([, left], [, right]) => right - left)
     .map(([name, number]) => `${number} ${spelled(name)}`)
     .join(", ");
-
-const spelled = (name) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -11,6 +11,11 @@ export function isStale({ sampledAt, isStale: told }, now) {
   return Boolean(told) || sampledAt === null || now - sampledAt > SILENT_MS;
 }
 
+/** The verdict that may be relied on: of what is stale nobody knows that it is still well. */
+export function standing(sample, now) {
+  return isStale(sample, now) && sample.verdict !== "unhealthy" ? "unknown" : sample.verdict;
+}
+
 /** Says beside values when they were sampled, after `words`; marks `node` where that is too long ago. */
 export function drawAge(node, label, sample, now, words = "") {
   const stale = isStale(sample, now);

@@ -26,7 +26,7 @@ export function fail(message) {
 
 export function take(fresh) {
   if (!isNewer(fresh, overview)) return;
-  overview = { isStale: false, ...fresh };
+  overview = fresh;
 }
 
 export function draw() {

@@ -6,6 +6,7 @@ import { token } from "./theme.js";
 
 const FONT = "12px system-ui, sans-serif";
 const ROOM = 1.12; // of the height, so that the largest value does not touch the edge
+const EDGE_PX = 16; // half a label: nearer to the left edge one would be cut
 const FEW = 3; // points below which a line would not be seen
 
 /** Fulfilled once the library's style sheet stands. */
@@ -114,7 +115,7 @@ const timeAxis = () => ({
   space: 64,
   grid: { show: false },
   ticks: { show: false },
-  values: (_, splits) => splits.map(hourOf),
+  values: (plot, splits) => splits.map((at) => (plot.valToPos(at, "x") < EDGE_PX ? "" : hourOf(at))),
 });
 
 const valueAxis = (shown) => ({

@@ -8,24 +8,25 @@ import { soon } from "./frame.js";
 import * as overview from "./overview.js";
 import * as plots from "./plots.js";
 
-const AGAIN_MS = 300_000; // pictures of what only moved within its bounds are drawn anew
-const ACTIVITY_MS = 10_000; // at most so often are hours asked for, whatever is pushed
+const AGAIN_MS = 120_000; // what moved within its bounds is told by none, and shown by then
 const COMMON = ["overview", "bridges"];
 
 let socket = null;
 let heard = [];
 let again = null;
-let counting = null;
 
 /** Shows the page, from now on live; `connection` is what it subscribes with. */
 export async function open(connection) {
   socket = connection;
+  again ??= setInterval(renew, AGAIN_MS);
   chains.prepare();
-  await plots.styled;
-  again ??= setInterval(refresh, AGAIN_MS);
   hear();
-  await refresh();
+  await plots.styled;
+  await renew();
 }
+
+// What does not come is said where it would stand; the next time it may come.
+const renew = () => refresh().catch(() => {});
 
 /** The page is not seen any more: it stays as it is, and hears nothing. */
 export function close() {
@@ -45,46 +46,41 @@ function hear() {
   heard = wanted;
 }
 
-/** Asks for everything that stands; each part says for itself what did not come. */
+/** Asks for everything that stands. Throws where some of it does not come. */
 export async function refresh() {
-  await Promise.all([loadChains(), loadBridges(), loadOverview()]);
+  const came = await Promise.all([loadChains(), loadBridges(), loadOverview()]);
+  if (!came.every(Boolean)) throw new Error("Not everything came.");
+}
+
+/** Whether what `part` shows could be loaded; it says so itself where it could not. */
+async function loaded(part, retry) {
+  try {
+    await part.load();
+    return true;
+  } catch (error) {
+    part.fail(error.message, retry);
+    return false;
+  } finally {
+    soon(part.draw);
+  }
 }
 
 async function loadChains() {
-  try {
-    await chains.load();
-    hear();
-    activity.offer(chains.watched());
-    await activity.reload();
-  } catch (error) {
-    chains.fail(error.message, loadChains);
-    activity.fail();
-  }
+  if (!(await loaded(chains, loadChains))) return activity.fail();
+  hear();
+  activity.offer(chains.watched());
+  return activity.reload();
 }
 
-async function loadBridges() {
-  try {
-    await bridges.load();
-  } catch (error) {
-    bridges.fail(error.message, loadBridges);
-  }
-}
-
-async function loadOverview() {
-  try {
-    await overview.load();
-    soon(overview.draw);
-  } catch (error) {
-    overview.fail(error.message);
-  }
-}
+const loadBridges = () => loaded(bridges, loadBridges);
+const loadOverview = () => loaded(overview, loadOverview);
 
 const TAKERS = {
   "stats.chain_performance_updated": (data) => shown(chains, data),
   "stats.bridge_latency_updated": (data) => shown(bridges, data),
   "stats.overview_updated": (data) => shown(overview, data),
   "chain.head": takeHead,
-  "activity.updated": takeActivity,
+  "activity.updated": (data) => shown(activity, data),
 };
 
 /** Takes a message; whether it was about this page. */
@@ -103,14 +99,6 @@ function shown(part, data) {
 function takeHead(data) {
   chains.takeHead(data);
   soon(chains.tick);
-}
-
-function takeActivity(data) {
-  if (!activity.concerns(data) || counting) return;
-  counting = setTimeout(() => {
-    counting = null;
-    activity.reload();
-  }, ACTIVITY_MS);
 }
 
 export function restyle() {

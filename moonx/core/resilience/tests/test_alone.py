@@ -1,0 +1,96 @@
+"""Without Valkey each process has its own circuit and its share of a budget; rows serve all."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from pytest_django import Settings
+
+from moonx.core.models import Circuit, CircuitEvent
+from moonx.core.resilience import (
+    CircuitState,
+    circuits,
+    guarded,
+    hot,
+    limits,
+    retrying,
+    state_of,
+)
+from moonx.core.resilience.tests.desk import TARGET, fail, held_back, pass_time, succeed
+from moonx.core.upstream.faults import CallFailed, Fault
+
+pytestmark = pytest.mark.usefixtures("circuits_db")
+
+
+@pytest.fixture
+def without_valkey(settings: Settings, circuits_db: None) -> Iterator[None]:
+    """Nobody listens where circuits look for Valkey."""
+    nowhere = SecretStr("redis://127.0.0.1:1")
+    settings.ENV = settings.ENV.model_copy(update={"cache_url": nowhere})
+    hot.forget()
+    yield
+    circuits.forget()
+
+
+@pytest.mark.usefixtures("without_valkey")
+def test_a_whole_outage_passes_without_valkey() -> None:
+    succeed(times=3)
+    fail(times=5)
+    held_back()
+    circuits.forget()  # as another worker: it learns from the row
+    held_back()
+    pass_row_time(75)
+    succeed()
+    assert state_of([TARGET]) == {TARGET: CircuitState.HALF_OPEN}
+    succeed()
+    succeed()
+    assert "lets few calls through" in str(held_back())
+    changes = CircuitEvent.objects.order_by("version").values_list("to_state", flat=True)
+    assert list(changes) == ["OPEN", "HALF_OPEN", "CLOSED"]
+
+
+def pass_row_time(seconds: float) -> None:
+    pass_time(seconds)
+    hot.forget()
+
+
+@pytest.mark.usefixtures("without_valkey")
+def test_a_probe_without_valkey_is_the_only_one_of_its_process() -> None:
+    fail(times=5)
+    pass_row_time(75)
+    with guarded(TARGET, timeout_s=1):
+        held_back()
+
+
+@pytest.mark.usefixtures("without_valkey")
+def test_workers_without_valkey_share_the_budget_blindly() -> None:
+    limits.declare(TARGET.provider, per_minute=64)
+    # Nobody beats, so there is taken to be one worker of as many processes as are configured; half
+    # of its share is left, because nobody knows what the others took.
+    succeed(times=16)
+    assert "the budget of this minute is spent" in str(held_back())
+
+
+@pytest.mark.usefixtures("without_valkey")
+def test_nothing_is_retried_without_valkey() -> None:
+    def call() -> None:
+        raise CallFailed("it failed", fault=Fault.TIMEOUT)
+
+    with pytest.raises(CallFailed, match="it failed"):
+        retrying(call, target=TARGET, deadline_s=60, pause=lambda _: pytest.fail("it waited"))
+
+
+def test_what_was_decided_without_valkey_stands_when_it_is_back(settings: Settings) -> None:
+    succeed()
+    real = settings.ENV
+    nowhere = SecretStr("redis://127.0.0.1:1")
+    settings.ENV = real.model_copy(update={"cache_url": nowhere})
+    hot.forget()
+    fail(times=5)
+    settings.ENV = real
+    circuits.forget()
+    circuits.sweep()
+    succeed()  # Valkey's copy is of before
+    circuits.sweep()
+    held_back()
+    assert Circuit.objects.get().version == 1
