@@ -14,6 +14,7 @@ from benchmarks import (
     placing,
     relay,
     tickers,
+    uniques,
 )
 from benchmarks.harness import Bench
 
@@ -97,3 +98,10 @@ def test_both_servers_answer_when_the_order_was_matched() -> None:
     placing.run(bench, n=12, clients=3)
     assert bench.faults == []
     assert names(bench) == ["placing.http"]
+
+
+def test_who_was_active_is_counted_as_sets_of_addresses_count_it() -> None:
+    bench = small("uniques")
+    uniques.run(bench, n=2400)
+    assert bench.faults == []
+    assert names(bench) == ["uniques.rows", "uniques.memory"]

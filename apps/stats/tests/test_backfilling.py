@@ -30,10 +30,14 @@ def scanned(hours: int = 5) -> MadeChain:
     return chain
 
 
-def fill(chain: MadeChain, start_s: float = NOON_S, end_s: float = 0) -> backfilling.Backfilled:
+def fill(
+    chain: MadeChain, start_s: float = NOON_S, end_s: float = 0, *, batch: int = 200
+) -> backfilling.Backfilled:
     end = moment(end_s or chain.head.time_s + 1)
     now = moment(chain.head.time_s + 1)
-    return backfill(CHAIN, chain, start=moment(start_s), end=end, now=now, sleep=lambda _: None)
+    return backfill(
+        CHAIN, chain, start=moment(start_s), end=end, now=now, sleep=lambda _: None, batch=batch
+    )
 
 
 def check_equal(chain: MadeChain, start_s: float = NOON_S) -> None:
@@ -58,12 +62,11 @@ def test_what_no_scan_has_seen_is_filled_in_and_only_that() -> None:
 
 
 @in_database
-def test_a_run_that_was_ended_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_ended_is_finished_by_the_next() -> None:
     chain = scanned()
-    monkeypatch.setattr(backfilling, "BATCH", 37)
     chain.dies_after = 5
     with pytest.raises(CallFailed):
-        fill(chain)
+        fill(chain, batch=37)
     chain.dies_after = None
     known = ActivityLeaf.objects.count()
     done = fill(chain)
