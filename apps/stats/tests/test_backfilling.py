@@ -21,11 +21,11 @@ def moment(time_s: float) -> datetime:
     return datetime.fromtimestamp(time_s, UTC)
 
 
-def scanned(hours: int = 5) -> MadeChain:
+def scanned(hours: int = 4) -> MadeChain:
     """A chain of some hours, of which the first scan has seen the last one."""
     chain, rng = MadeChain(), random.Random(9)  # noqa: S311
     while chain.head.time_s < NOON_S + hours * 3600:
-        chain.grow(1, rng, every_s=30, people=200)
+        chain.grow(1, rng, every_s=60, people=200)
     scanning.scan(CHAIN, chain, now=moment(chain.head.time_s + 1), batch=500)
     return chain
 
@@ -70,7 +70,7 @@ def test_a_run_that_was_ended_is_finished_by_the_next() -> None:
     chain.dies_after = None
     known = ActivityLeaf.objects.count()
     done = fill(chain)
-    assert known > 60
+    assert known > 40
     assert 0 < done.blocks < len(chain.within(0, chain.head.time_s - 3600))
     check_equal(chain)
 

@@ -44,7 +44,7 @@ def two_days() -> MadeChain:
     chain, rng = MadeChain(start_s=NOON_S), random.Random(7)  # noqa: S311
     for until_s in (NOON_S + 1800, NOON_S + 20 * 3600, NOON_S + 38 * 3600):
         while chain.head.time_s < until_s:
-            chain.grow(1, rng, every_s=240, people=150)
+            chain.grow(1, rng, every_s=600, people=60)
         scanning.scan(CHAIN, chain, now=moment(chain.head.time_s + 1), batch=500)
     return chain
 
@@ -68,7 +68,7 @@ def test_a_day_that_is_over_is_sealed_once_with_its_totals() -> None:
 
 def test_a_day_whose_blocks_may_still_change_is_not_sealed() -> None:
     chain = two_days()
-    ActivityLeaf.objects.filter(bucket_start__gte=moment(MIDNIGHT_S + 86_000)).update(
+    ActivityLeaf.objects.filter(bucket_start__gte=moment(MIDNIGHT_S + 80_000)).update(
         state="provisional"
     )
     assert seal(chain) == 1
