@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.db.models.functions import Now
 from redis import RedisError
 
@@ -17,7 +18,11 @@ from apps.exchange.ledger import reconcile
 from apps.exchange.models import Journal, Market, MarketStatus, Trade
 from moonx import schedule
 from moonx.core import clock, presence, startup, valkey
+from moonx.core.chains import registry
+from moonx.core.chains.models import Chain
+from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
+from moonx.core.upstream.faults import CallFailed
 from moonx.settings import former
 from moonx.settings.env import QUEUES
 
@@ -265,6 +270,43 @@ def _ledger() -> Iterator[Finding]:
         yield ok("ledger", f"In order at {last.updated_at:%H:%M:%S} UTC.")
 
 
+def _chains() -> Iterator[Finding]:
+    served = registry.enabled()
+    off = [chain.slug for chain in registry.all() if chain not in served]
+    if not served:
+        yield warn(
+            "chains",
+            "None is on: no chain is watched.",
+            "Set RPC_URL_<CHAIN>, or ALCHEMY_API_KEY.",
+        )
+        return
+    with ThreadPoolExecutor(len(served)) as threads:
+        answers = list(threads.map(_checked, served))
+    for chain, answer in zip(served, answers, strict=True):
+        yield from _of_chain(chain, answer)
+    if off:
+        yield ok("chains", f"Off, having no URL or being turned off: {', '.join(off)}.")
+
+
+def _checked(chain: Chain) -> dict[str, CallFailed | None]:
+    try:
+        return Reader.of(chain).check()
+    finally:
+        connections.close_all()  # this thread's own, if a circuit's row was read
+
+
+def _of_chain(chain: Chain, answer: dict[str, CallFailed | None]) -> Iterator[Finding]:
+    failed = [fault for fault in answer.values() if fault is not None]
+    right = len(answer) - len(failed)
+    subject = f"chain {chain.slug}"
+    if right:
+        names = ", ".join(name for name, fault in answer.items() if fault is None)
+        yield ok(subject, f"{right} of {len(answer)} answer as chain {chain.chain_id}: {names}.")
+    for fault in failed:
+        advice = f"Correct RPC_URL_{chain.slug.upper()}, or see that provider's status."
+        yield (warn if right else fail)(subject, str(fault), advice)
+
+
 def _events() -> Iterator[Finding]:
     oldest = OutboxEvent.objects.order_by("id").first()
     if oldest is not None and clock.db_now() - oldest.created_at > WAITED_TOO_LONG:
@@ -314,6 +356,7 @@ QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = 
     (DATABASE, _markets),
     (DATABASE, _market_data),
     (DATABASE, _ledger),
+    (DATABASE | CACHE, _chains),
     (DATABASE, _events),
     (DATABASE | CACHE, _push_server),
 )

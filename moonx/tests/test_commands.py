@@ -19,6 +19,8 @@ from django_celery_beat.models import PeriodicTask
 from apps.exchange.models import CandleWatermark
 from moonx import doctor, schedule
 from moonx.core import clock, locks, valkey
+from moonx.core.chains.generated import GeneratedChain
+from moonx.core.chains.lying import Lie, LyingServer
 from moonx.core.locks import Lock
 from moonx.core.models import Cursor
 from moonx.doctor import Finding, Level
@@ -180,7 +182,7 @@ def test_the_doctor_finds_a_sound_installation_sound() -> None:
     beat_as("worker:stats,sync")
     valkey.client().mset({valkey.key("position"): 0, valkey.key("epoch"): "e1"})
     levels = {subject: finding.level for subject, finding in findings().items()}
-    assert levels.pop("markets") == Level.WARN
+    assert levels.pop("markets") == levels.pop("chains") == Level.WARN
     assert set(levels.values()) == {Level.OK}
 
 
@@ -253,3 +255,23 @@ def test_the_doctor_speaks_json() -> None:
         call_command("doctor", "--json", stdout=out)
     parsed = json.loads(out.getvalue())
     assert {"level", "subject", "sentence", "advice"} == set(parsed[0])
+
+
+def test_the_doctor_asks_every_provider_for_its_chain_and_tells_no_key() -> None:
+    with (
+        LyingServer(GeneratedChain(), keep_secret="s3cr3tkey") as right,
+        LyingServer(GeneratedChain(), keep_secret="s3cr3tkey") as wrong,
+    ):
+        wrong.lie(Lie.WRONG_CHAIN)
+        with elsewhere(RPC_URL_LOCAL=f"{right.url},{wrong.url}", RPC_URL_REI=wrong.url):
+            found = [each for each in doctor.examine() if each.subject.startswith("chain")]
+    told = {(each.subject, each.level) for each in found}
+    assert told == {
+        ("chain local", Level.OK),
+        ("chain local", Level.WARN),
+        ("chain rei", Level.FAIL),
+        ("chains", Level.OK),
+    }
+    assert "s3cr3tkey" not in str(found)
+    assert any("1 of 2 answer as chain 31337" in each.sentence for each in found)
+    assert any("id 31338, not 47805 (rei)" in each.sentence for each in found)

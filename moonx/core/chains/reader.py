@@ -52,6 +52,12 @@ class Reader:
         """Who is asked, by public names, in the order of the settings."""
         return tuple(rpc.provider.name for rpc in self._pool.rpcs)
 
+    def check(self) -> dict[str, CallFailed | None]:
+        """Whether each provider answers with the chain's id: None, or why not. Asked now, side by
+        side; raises nothing."""
+        found = self._pool.ask_all(_identity_fault)
+        return dict(zip(self.provider_names, found, strict=True))
+
     def heads(self) -> list[ProviderHead]:
         """Every provider's newest block, asked side by side; a fault in the place of an answer.
 
@@ -225,6 +231,14 @@ class Reader:
         if any(each.block_hash != header.hash for each in found):
             raise _other_block(rpc)
         return found
+
+
+def _identity_fault(rpc: Rpc) -> CallFailed | None:
+    try:
+        rpc.identify()
+    except CallFailed as failed:
+        return failed
+    return None
 
 
 def _block(tag: str) -> Call:
