@@ -39,7 +39,7 @@ const isWatched = (chain) => chain.isEnabled !== false;
 /** Asks for all chains, and for the block times of those that are watched. Throws ApiError. */
 export async function load() {
   const answer = await api.chains();
-  for (const chain of answer.chains) put({ ...chain, asOf: chain.asOf ?? answer.asOf });
+  for (const chain of answer.chains) put(chain);
   asked = true;
   remember(REMEMBERED, String(Math.max(1, watched().length)));
   draw();
