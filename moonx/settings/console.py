@@ -83,6 +83,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Intervals", "timer", "django_celery_beat_intervalschedule"),
                     _list("Calendars", "calendar_month", "django_celery_beat_crontabschedule"),
                     _list("Processes", "ecg_heart", "core_heartbeat"),
+                    _list("Circuits", "electrical_services", "core_circuit"),
+                    _list("Changes of circuits", "history", "core_circuitevent"),
                 ],
             },
             {

@@ -12,7 +12,7 @@ from moonx.core.chains.providers import public_name
 from moonx.core.chains.reader import Reader
 from moonx.core.chains.registry import UnknownChain
 from moonx.settings import env
-from moonx.settings.nodes import CHAINS, fault_in
+from moonx.settings.nodes import fault_in
 
 pytestmark = pytest.mark.django_db
 
