@@ -24,8 +24,8 @@ from moonx.core.chains.lying import Lie, LyingServer
 from moonx.core.locks import Lock
 from moonx.core.models import Cursor
 from moonx.doctor import Finding, Level
-from moonx.simulator.tests.server import Simulator
 from moonx.settings import env
+from moonx.simulator.tests.server import Simulator
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.stats.activity import gathering, rolling, scanning, windows
 from apps.stats.activity.windows import WindowRefused
-from apps.stats.models import ActivityCursor, ActivityRollup, Span
+from apps.stats.models import ActivityRollup, Span
 from apps.stats.tests.made_chain import (
     NOON,
     NOON_S,
