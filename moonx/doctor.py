@@ -22,7 +22,9 @@ from moonx.core.chains.models import Chain
 from moonx.core.chains.pool import side_by_side
 from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
+from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.faults import CallFailed
+from moonx.core.upstream.services import Service, Standing
 from moonx.settings import former
 from moonx.settings.env import QUEUES
 
@@ -118,6 +120,36 @@ def _server(name: str) -> Finding:
 def _former_settings() -> Iterator[Finding]:
     for name, why in sorted(former.ignored_in(dict(os.environ)).items()):
         yield warn("former settings", f"{name} is set and has no effect.", f"Unset it: {why}.")
+
+
+def _outside_services() -> Iterator[Finding]:
+    """Who answers for what the chains do not tell."""
+    found: dict[Standing, list[str]] = {standing: [] for standing in Standing}
+    for service in Service:
+        found[endpoints.standing(service)].append(service)
+    told = [f"{standing}: {', '.join(names)}" for standing, names in found.items() if names]
+    yield ok("outside services", f"{'; '.join(told).capitalize()}.")
+    if found[Standing.SIMULATED]:
+        yield _simulator(len(found[Standing.SIMULATED]))
+
+
+def _simulator(count: int) -> Finding:
+    try:
+        http.get_json(f"{settings.ENV.simulator_url}/_health", server="It", timeout_s=3)
+    except CallFailed as failure:
+        return fail(
+            "simulator",
+            f"{count} services are left to it. {failure}",
+            "Start it: MOONX_ROLE=simulator manage.py run; or unset SIMULATOR_URL for the real "
+            "services.",
+        )
+    if settings.IS_DEVELOPMENT:
+        return ok("simulator", "It answers; what it feeds is labelled simulated.")
+    return warn(
+        "simulator",
+        f"It answers for {count} services: what is told of them is made up.",
+        "Set their addresses or keys, or unset SIMULATOR_URL.",
+    )
 
 
 def _two_servers() -> Iterator[Finding]:
@@ -336,6 +368,7 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
+NOTHING: frozenset[str] = frozenset()
 DATABASE, BROKER, CACHE = frozenset({"database"}), frozenset({"broker"}), frozenset({"cache"})
 QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = (
     (DATABASE | BROKER, _safety),
@@ -349,6 +382,7 @@ QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = 
     (DATABASE, _market_data),
     (DATABASE, _ledger),
     (DATABASE | CACHE, _chains),
+    (NOTHING, _outside_services),
     (DATABASE, _events),
     (DATABASE | CACHE, _push_server),
 )

@@ -13,7 +13,7 @@ former_router = former_paths.router
 health_paths.router.add_router("", history_paths.router)
 
 refuse_other_methods(health_paths.router, ("/chains", "/bridges", "/overview"))
-refuse_other_methods(history_paths.router, ("/bridges/history",))
+refuse_other_methods(history_paths.router, ("/bridges/history", "/chains/{chain}/history"))
 refuse_other_methods(activity_paths.router, ("", "/hours"))
 refuse_other_methods(former_router, ("/24h", "/history"))
 

@@ -1,4 +1,4 @@
-"""`/api/v1/stats/bridges/history`: what was measured over time, raw and by the hour."""
+"""Histories of chains and bridges: what was measured over time, raw and by the hour."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ from apps.stats.api import asked, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
 from apps.stats.api.asked import Step, Stepped, Window
 from apps.stats.bridges import history as bridges
-from apps.stats.models import BridgeHour, BridgeSample
+from apps.stats.chains import history as chains
+from apps.stats.models import BridgeHour, BridgeSample, ChainSample
 from moonx.core import clock
 from moonx.core.intervals import Interval, to_ms
 
@@ -21,6 +22,12 @@ router = Router(tags=["Statistics"])
 WEIGHT = 10
 MOST_POINTS = 20_000
 WORD = "^[A-Za-z0-9]{1,20}$"
+
+
+class Newest(Stepped):
+    """A window of one chain's history, and how much of it."""
+
+    limit: int = Field(1_500, ge=1, le=5_000, description="The newest so many points.")
 
 
 class OfBridges(Stepped):
@@ -39,6 +46,38 @@ class OfBridges(Stepped):
         """The subjects that are asked for."""
         source, _, target = self.corridor.partition("-")
         return bridges.Wanted(provider=self.provider, source=source, target=target, size=self.size)
+
+
+@router.get(
+    "/chains/{chain}/history", response={200: schemas.ChainHistory, **FAULTS}, by_alias=True
+)
+@weighing(WEIGHT)
+def chain_history(request: HttpRequest, chain: str, wanted: Query[Newest]) -> HttpResponse:
+    """What a chain did over time, by its slug or id. By default the last 24 hours."""
+    now = clock.db_now()
+    found = asked.chain(chain)
+    window, step = asked.stepped(wanted, now=now)
+    window = _newest(found.slug, window, step, limit=wanted.limit)
+    points = chains.raw if step is Step.RAW else chains.hourly
+    body = {
+        "chain": found.slug,
+        "chainId": found.chain_id,
+        "from": to_ms(window.start),
+        "to": to_ms(window.end),
+        "step": step.value,
+        "points": points(found.slug, start=window.start, end=window.end),
+    }
+    return answer(request, body, asOf=to_ms(now))
+
+
+def _newest(slug: str, window: Window, step: Step, *, limit: int) -> Window:
+    """The part of the window that holds its newest points, so that no more are read."""
+    if step is Step.HOUR:
+        first = Interval.H1.shift(Interval.H1.ceil(window.end), -limit)
+        return Window(start=max(Interval.H1.floor(window.start), first), end=window.end)
+    rows = ChainSample.objects.filter(chain=slug, at__gte=window.start, at__lt=window.end)
+    times = rows.order_by("-at").values_list("at", flat=True)[limit - 1 : limit]
+    return Window(start=next(iter(times), window.start), end=window.end)
 
 
 @router.get("/bridges/history", response={200: schemas.BridgeHistory, **FAULTS}, by_alias=True)

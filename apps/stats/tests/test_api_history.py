@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from apps.stats.api import history_paths
-from apps.stats.models import BridgeSample
+from apps.stats.models import BridgeSample, ChainSample
 from moonx.core import clock
 from moonx.core.intervals import to_ms
 
@@ -97,6 +98,73 @@ def test_too_many_points_are_told_by_the_hour_or_refused(monkeypatch: pytest.Mon
     assert "more than 2 points" in refused.json()["message"]
 
 
+def looked_at(minutes_ago: Sequence[int]) -> None:
+    """A look at REI whose block time was as many ms as it lies minutes back."""
+    now = clock.db_now()
+    ChainSample.objects.bulk_create(
+        ChainSample(
+            chain="rei",
+            at=now - back * MINUTE,
+            verdict="healthy",
+            samples=1,
+            healthy=1,
+            blocks=20,
+            block_times={},
+            elapsed_ms=60_000,
+            transactions=90,
+            gas_used=Decimal(1),
+            gas_limit=Decimal(100),
+            reorgs=0,
+            reorg_depth=0,
+            reorgs1h=0,
+            reorgs1h_depth=0,
+            simulated=False,
+            p50_ms=back,
+            n=300,
+            tps=Decimal("1.5"),
+        )
+        for back in minutes_ago
+    )
+
+
+CHAIN = "/api/v1/stats/chains/{}/history"
+
+
+@pytest.mark.parametrize("name", ["rei", "47805"])
+def test_each_look_at_a_chain_is_a_point_of_its_history(name: str) -> None:
+    looked_at([30, 20, 10])
+    found = get(CHAIN.format(name)).json()
+    assert (found["chain"], found["chainId"], found["step"]) == ("rei", 47_805, "raw")
+    assert [point["blockTimeMs"]["p50"] for point in found["points"]] == [30, 20, 10]
+    assert [point["tps"] for point in found["points"]] == ["1.50"] * 3
+
+
+def test_the_newest_looks_are_told_where_a_limit_leaves_some_out() -> None:
+    looked_at([300, 200, 100])
+    points = get(CHAIN.format("rei"), limit=2).json()["points"]
+    assert [point["blockTimeMs"]["p50"] for point in points] == [200, 100]
+    hours = get(CHAIN.format("rei"), limit=3, step="1h").json()
+    assert hours["to"] - hours["from"] <= 3 * 3_600_000
+    assert sum(point["samples"] for point in hours["points"]) <= 2
+
+
+def test_a_history_that_did_not_change_is_not_sent_again() -> None:
+    looked_at([30])
+    window = {"from": 0, "to": to_ms(clock.db_now()) - 1}
+    window["from"] = window["to"] - DAY_MS
+    first = get(CHAIN.format("rei"), **window)
+    headers = {"If-None-Match": first["ETag"]}
+    again = Client().get(CHAIN.format("rei"), window, headers=headers)
+    assert again.status_code == 304
+    looked_at([20])
+    assert Client().get(CHAIN.format("rei"), window, headers=headers).status_code == 200
+
+
+def test_a_history_of_no_chain_is_refused() -> None:
+    assert get(CHAIN.format("luna")).status_code == 404
+    assert Client().delete(CHAIN.format("rei")).status_code == 405
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
@@ -109,9 +177,10 @@ def test_too_many_points_are_told_by_the_hour_or_refused(monkeypatch: pytest.Mon
 def test_a_window_outside_what_is_kept_is_refused(query: dict[str, Any], sentence: str) -> None:
     now_ms = to_ms(clock.db_now())
     moved = {name: now_ms + at if isinstance(at, int) else at for name, at in query.items()}
-    refused = get(BRIDGES, **moved)
-    assert refused.status_code == 400
-    assert sentence in refused.json()["message"]
+    for path in (BRIDGES, CHAIN.format("rei")):
+        refused = get(path, **moved)
+        assert refused.status_code == 400
+        assert sentence in refused.json()["message"]
 
 
 @pytest.mark.parametrize(
