@@ -82,7 +82,7 @@ def hammer(child: int, children: int, bug: str) -> int:
 
 
 def _next(child: int) -> Round | None:
-    said = None
+    said: Any = None
     while said is None:
         said = board().blpop([key("go", child)], timeout=2)
     number, _, is_flushed = said[1].decode().partition(" ")

@@ -307,22 +307,31 @@ class LocalCircuit:
             return
         if passed.token:
             self._leases.leave(passed.token)
-        if outcome is not Outcome.IGNORED:
-            is_failure = outcome is Outcome.FAILURE
-            self.count(passed.version, is_failure=is_failure, duration_s=duration_s)
+        if outcome is Outcome.SUCCESS:
+            self.succeed(passed.version, duration_s=duration_s)
+        elif outcome is Outcome.FAILURE:
+            self.fail(passed.version, duration_s=duration_s)
 
-    def count(self, version: int, *, is_failure: bool, duration_s: float) -> None:
-        """Adds an outcome to the batch; a failure is told at once, or when 250 ms are over."""
+    def succeed(self, version: int, *, duration_s: float) -> None:
+        """Adds a success to the batch, which is told when 250 ms are over."""
         with self._lock:
             if version != self.version:
                 return
             is_slow = duration_s > self._slow_above_s
-            if not is_failure and not is_slow:
+            if not is_slow:
                 # Slow calls are no part of the norm, or a server that got slow would set its own.
                 self._latencies_s.append(duration_s)
-            self._batch.add(is_failure=is_failure, is_slow=is_slow)
-        if is_failure or time.monotonic() - self._looked_s >= COPY_S:
+            self._batch.succeed(is_slow=is_slow)
+        if time.monotonic() - self._looked_s >= COPY_S:
             self.look()
+
+    def fail(self, version: int, *, duration_s: float) -> None:
+        """Adds a failure to the batch, which is told at once."""
+        with self._lock:
+            if version != self.version:
+                return
+            self._batch.fail(is_slow=duration_s > self._slow_above_s)
+        self.look()
 
     def _finish(self, passed: Pass, *, is_success: bool) -> None:
         """A probe ended: the circuit closes, opens again, or waits for one more."""
