@@ -14,7 +14,9 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
 RUN := $(BIN)/python
-CHARTS := apps/realtime/static/realtime/vendor/lightweight-charts.js
+VENDOR := apps/realtime/static/realtime/vendor
+CHARTS := $(VENDOR)/lightweight-charts.js
+PLOTS := $(VENDOR)/uplot.js
 UV := $(BIN)/uv pip install --quiet --python $(RUN) --require-hashes
 
 help: ## this list
@@ -63,7 +65,7 @@ lock: .make/venv ## resolves requirements*.in and package.json anew
 	npm install --package-lock-only --ignore-scripts
 
 setup:
-	@$(MAKE) -s -j2 .make/runtime $(CHARTS)
+	@$(MAKE) -s -j2 .make/runtime $(CHARTS) $(PLOTS)
 
 .make/venv:
 	@test -n "$(PYTHON)" || { echo "MoonX needs Python 3.11 or newer: install python3." >&2; exit 1; }
@@ -85,14 +87,21 @@ setup:
 
 # npm where it is installed; else the one of a wheel, in a place of its own.
 .make/node: package-lock.json package.json .npmrc | .make/venv
-	@echo "setup         | installing the EVM node and the chart library of package-lock.json"
+	@echo "setup         | installing the EVM node and the chart libraries of package-lock.json"
 	@if command -v npm >/dev/null; then npm $(NPM_CI) >/dev/null; else \
 		test -d $(NODE) || $(BIN)/uv pip install --quiet --target .make/nodejs $(NODE_WHEEL); \
 		$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js $(NPM_CI) >/dev/null; fi
 	@touch $@
 
-# The page serves the chart library itself; its licence travels with it.
+# The page serves the chart libraries itself; their licences travel with them.
 $(CHARTS): .make/node
 	@mkdir -p $(@D)
 	@cp node_modules/lightweight-charts/LICENSE $(@D)/lightweight-charts.LICENSE
 	@cp node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.mjs $@
+
+# Its build as a module is not minified; its minified one becomes a module with one more line.
+$(PLOTS): .make/node
+	@mkdir -p $(@D)
+	@cp node_modules/uplot/LICENSE $(@D)/uplot.LICENSE
+	@cp node_modules/uplot/dist/uPlot.min.css $(@D)/uplot.css
+	@{ cat node_modules/uplot/dist/uPlot.iife.min.js && echo 'export default uPlot;'; } > $@

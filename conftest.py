@@ -17,6 +17,7 @@ KEPT = {
     "django_content_type",
     "auth_permission",
     "exchange_candlewatermark",
+    "core_chain",
     "exchange_feetier",
 }
 # Nobody may empty them, so their owner lifts the ban for the moment.

@@ -12,6 +12,7 @@ KEPT = (
     "django_content_type",
     "auth_permission",
     "exchange_candlewatermark",
+    "core_chain",
     "exchange_feetier",
 )
 APPEND_ONLY = (

@@ -1,5 +1,6 @@
-"""How `/api/v3` and `/udf` are served: past sessions, cookies and messages, which programs lack.
+"""How `/api/v3`, `/udf` and statistics are served: past sessions, cookies and messages.
 
+Programs have none of them.
 Django runs each synchronous middleware in a thread, there and back; for a short request that costs
 more than the request. What is left here only sets headers and runs where it is.
 """
@@ -18,7 +19,7 @@ from django.middleware.security import SecurityMiddleware
 
 from moonx.core.http import CorrelationMiddleware
 
-PREFIXES = ("/api/v3/", "/udf/")
+PREFIXES = ("/api/v3/", "/udf/", "/api/v1/stats/", "/api/stats/")
 MOST_BODY = 64 * 1024  # bytes
 # The outermost first. None of them waits for anything.
 INLINE = (SecurityMiddleware, CSPMiddleware, CommonMiddleware, XFrameOptionsMiddleware)

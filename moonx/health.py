@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from moonx.core import metrics
 from moonx.core.http import inside_only
+from moonx.processing import processing
 
 CHECK_TIMEOUT_S = 2.0
 RELAY_LAG_LIMIT_S = 10.0
@@ -211,7 +212,7 @@ async def health(_: HttpRequest) -> JsonResponse:
         "timestamp": time.time_ns() // 1_000_000,
         "services": {"redis": services["broker"] and services["cache"], **services},
         "metrics": await asyncio.to_thread(socket_numbers),
-        "processing": {},
+        "processing": await processing.get() if probes["database"].ok else {},
     }
     return JsonResponse(body, status=503 if status == "unhealthy" else 200)
 

@@ -21,13 +21,10 @@ class Unwell(Exception):
 
 def probe(role: str) -> str:
     """A sentence on a role that runs here; raises Unwell for one that does not."""
-    match role.partition(":")[0]:
-        case "web" | "ws":
-            return _web()
-        case "flower":
-            return _flower()
-        case "stores":
-            return _stores()
+    kind = role.partition(":")[0]
+    if kind in _ANSWERING:
+        return _ANSWERING[kind]()
+    match kind:
         case "worker":
             return _worker(role.removeprefix("worker:").split(","))
         case "beat" | "relay" | "demo":
@@ -49,6 +46,17 @@ def _flower() -> str:
     if status != 200:
         raise Unwell(f"Flower answers {status}")
     return "Flower answers 200"
+
+
+def _simulator() -> str:
+    try:
+        port = roles.simulator_port(settings.ENV)
+    except ValueError as error:
+        raise Unwell(str(error)) from error
+    status = _get(port, "/_health")
+    if status != 200:
+        raise Unwell(f"the simulator answers {status}")
+    return "the simulator answers 200"
 
 
 def _get(port: int, path: str) -> int:
@@ -112,4 +120,11 @@ _STORES: Mapping[str, Callable[[], bool]] = {
     "database": _database_answers,
     "broker": lambda: _answers(settings.ENV.broker_dsn()),
     "cache": lambda: _answers(settings.ENV.cache_dsn()),
+}
+_ANSWERING: Mapping[str, Callable[[], str]] = {
+    "web": _web,
+    "ws": _web,
+    "flower": _flower,
+    "simulator": _simulator,
+    "stores": _stores,
 }

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from moonx.settings.env import Env
 
@@ -34,6 +35,8 @@ def command_for(role: str, env: Env) -> list[str]:
         return [*CELERY_RUN, "beat"]
     if role == "flower":
         return _flower(env)
+    if role == "simulator":
+        return _simulator(env)
     if role in {"relay", "demo"}:
         return [sys.executable, str(ROOT / "manage.py"), role]
     raise ValueError(f"{role} is not one process")
@@ -64,6 +67,30 @@ def _proxies(env: Env) -> list[str]:
     if not env.trusted_proxies:
         return ["--no-proxy-headers"]
     return ["--proxy-headers", f"--forwarded-allow-ips={','.join(env.trusted_proxies)}"]
+
+
+def simulator_port(env: Env) -> int:
+    """Where the simulator listens; ValueError where the environment does not say."""
+    port = urlsplit(env.simulator_url).port
+    if port is None:
+        raise ValueError(
+            "The simulator listens where SIMULATOR_URL says: set it, with a port, such as "
+            "http://127.0.0.1:8100"
+        )
+    return port
+
+
+def _simulator(env: Env) -> list[str]:
+    address, port = urlsplit(env.simulator_url), simulator_port(env)
+    is_here = address.hostname in {"127.0.0.1", "localhost", "::1"}
+    host = str(address.hostname) if is_here else env.moonx_host
+    return [
+        *(sys.executable, "-m", "uvicorn", "moonx.simulator.site:application"),
+        *("--host", host, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+        *("--ws", "none", "--lifespan", "off", "--no-access-log", "--no-server-header"),
+        # It cuts answers short on purpose, which the server would report; what fails it prints.
+        *("--log-level", "critical", "--no-proxy-headers"),
+    ]
 
 
 def _flower(env: Env) -> list[str]:

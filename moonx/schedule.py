@@ -72,6 +72,8 @@ class Entry:
     task: str
     when: Every | At
     queue: str
+    # Where the simulator answers, which does not mind: figures then stand within minutes.
+    when_simulated: Every | None = None
 
     @property
     def expires_s(self) -> int:
@@ -123,6 +125,12 @@ SCHEDULE: tuple[Entry, ...] = (
     ),
     # In another worker than what makes bars and tickers, which it must not delay.
     Entry(task="exchange.audit_market_data", when=Every(30), queue="stats"),
+    Entry(task="stats.scan_activity", when=Every(15), queue="stats"),
+    Entry(
+        task="stats.prune_activity",
+        when=At(minute="40", hour="0", period=timedelta(days=1)),
+        queue="stats",
+    ),
     # In another worker than the exchange's, so that a dead one is noticed.
     Entry(task="realtime.check_heartbeats", when=Every(30), queue="stats"),
     Entry(
@@ -130,6 +138,14 @@ SCHEDULE: tuple[Entry, ...] = (
         when=At(minute="10", hour="0", period=timedelta(days=1)),
         queue="stats",
     ),
+    Entry(task="stats.chain_performance", when=_minutes(1), queue="stats"),
+    Entry(task="stats.collect_all", when=_minutes(5), queue="stats"),
+    Entry(
+        task="stats.prune",
+        when=At(minute="40", hour="0", period=timedelta(days=1)),
+        queue="stats",
+    ),
+    Entry(task="stats.bridge_latency", when=_minutes(2), queue="stats", when_simulated=Every(20)),
 )
 
 
@@ -149,13 +165,18 @@ def find(task: str) -> Entry:
 
 
 def at_first(entry: Entry) -> Entry:
-    """The entry as it is installed: at the moments that the environment names, if it does.
+    """The entry as it is installed: at the moments that the environment names, if it does, and
+    more often where the simulator answers.
 
     A row that is there already keeps its own: what operators set is never overwritten.
     """
     variable = VARIABLES.get(entry.task)
     calendar = getattr(settings.ENV, variable) if variable else ""
-    return replace(entry, when=_calendar(calendar)) if calendar else entry
+    if calendar:
+        return replace(entry, when=_calendar(calendar))
+    if entry.when_simulated and settings.ENV.simulator_url:
+        return replace(entry, when=entry.when_simulated)
+    return entry
 
 
 def _calendar(text: str) -> At:

@@ -6,7 +6,7 @@ from django.urls import path, re_path
 from apps.exchange import api as exchange
 from apps.realtime import connections, pages
 from moonx import health
-from moonx.api import udf, v1, v3
+from moonx.api import former, udf, v1, v3
 from moonx.documents import views as documents
 
 admin.autodiscover()
@@ -30,6 +30,7 @@ urlpatterns = [
     path("metrics", health.metrics_page),
     path("connections", connections.connections),
     path("api/v1/", v1.urls),
+    path("api/stats/", former.urls),
     path("api/v3/", exchange.no_such_path),
     path("api/v3/", v3.urls),
     re_path(r"^api/v3(/.*)?$", exchange.no_such_path),

@@ -15,6 +15,9 @@ SKELETON = [
 ]
 # The tabs under the chart.
 OWN_PARTS = ["orders", "fills", "past", "balances"]
+# So many figures has a chain's card, and so many rows the skeleton of the bridges' table.
+CHAIN_FIGURES = range(9)
+BRIDGE_ROWS = range(12)
 
 INFO = {
     "name": "MoonX",
@@ -36,7 +39,12 @@ def home(request: HttpRequest) -> HttpResponse:
     """The live page; what the service is, as JSON, to whoever asks for JSON."""
     if prefers_json(request):
         return info(request)
-    shown = {"skeleton_bars": SKELETON, "own_parts": OWN_PARTS}
+    shown = {
+        "skeleton_bars": SKELETON,
+        "own_parts": OWN_PARTS,
+        "chain_figures": CHAIN_FIGURES,
+        "bridge_rows": BRIDGE_ROWS,
+    }
     return render(request, "realtime/page.html", shown)
 
 

@@ -7,8 +7,9 @@ from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
 
 from moonx.core import logs
 
@@ -68,6 +69,22 @@ def address_group(address: str) -> str:
             return str(ip_network((parsed.packed, 64), strict=False))
         return str(parsed.ipv4_mapped)
     return str(parsed)
+
+
+def kept(request: HttpRequest, response: HttpResponse, *, name: str) -> HttpResponse:
+    """The answer under its entity tag `name`, or 304 without a body where the request has it.
+
+    Whoever keeps it asks each time whether it still stands. Other conditions are for what is
+    changed: nothing here is.
+    """
+    held = [_plain(one) for one in parse_etags(request.headers.get("If-None-Match", ""))]
+    found = HttpResponseNotModified() if _plain(name) in held or held == ["*"] else response
+    found["ETag"], found["Cache-Control"] = name, "no-cache"
+    return found
+
+
+def _plain(tag: str) -> str:
+    return tag.removeprefix("W/")
 
 
 def is_internal(request: HttpRequest) -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
@@ -24,6 +25,10 @@ class Outcome:
     numbers: dict[str, int] = field(default_factory=dict)
 
 
+# When the message of the run under way was sent, seconds since 1970; None where nobody sent one.
+due_at_s: ContextVar[float | None] = ContextVar("due_at_s", default=None)
+
+
 class Job(Task):  # type: ignore[type-arg]
     """A Celery task whose body is one call; see `job`."""
 
@@ -35,6 +40,8 @@ class Job(Task):  # type: ignore[type-arg]
         Returns the logged sentence, None for a skipped run.
         """
         started = time.monotonic()
+        sent = _header(self, "moonx_sent_at")
+        due_at_s.set(float(sent) if sent else None)
         self._measure_lateness()
         with logs.correlated(_header(self, "moonx_correlation_id")):
             try:
@@ -72,9 +79,9 @@ class Job(Task):  # type: ignore[type-arg]
         return sentence
 
     def _measure_lateness(self) -> None:
-        sent = _header(self, "moonx_sent_at")
-        if sent:
-            metrics.task_lateness.labels(self.name).observe(max(0.0, time.time() - float(sent)))
+        sent_s = due_at_s.get()
+        if sent_s is not None:
+            metrics.task_lateness.labels(self.name).observe(max(0.0, time.time() - sent_s))
 
 
 def _header(task: Any, name: str) -> str:

@@ -65,6 +65,24 @@ audit_findings = Gauge(
     ["check"],
     multiprocess_mode="mostrecent",
 )
+activity_reorgs = Counter(
+    "moonx_activity_reorgs_total", "Forks that took back blocks whose addresses stood", ["chain"]
+)
+activity_disagreements = Counter(
+    "moonx_activity_disagreements_total", "Exact counts that their own sketch denied"
+)
+activity_errors = Counter(
+    "moonx_activity_errors_total", "Scans that failed, by what went wrong", ["chain", "kind"]
+)
+activity_block = Gauge(
+    "moonx_activity_block", "Last block scanned", ["chain"], multiprocess_mode="mostrecent"
+)
+activity_updated = Gauge(
+    "moonx_activity_updated_seconds",
+    "When a scan last got through, as a Unix time",
+    ["chain"],
+    multiprocess_mode="mostrecent",
+)
 circuit_state = Gauge(
     "moonx_circuit_state",
     "0 closed, 1 half open, 2 open, as this host's processes saw it last",
@@ -84,6 +102,29 @@ calls_held_back = Counter(
 )
 provider_refusals = Counter(
     "moonx_provider_refusals_total", "429 answers of providers", ["provider"]
+)
+collector_calls = Counter(
+    "moonx_collector_calls_total",
+    "Calls of the collectors of statistics, by whom they asked and how it ended",
+    ["collector", "provider", "result"],
+)
+collector_duration = Histogram(
+    "moonx_collector_duration_seconds",
+    "Duration of one such call",
+    ["collector", "provider"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+collector_lateness = Histogram(
+    "moonx_collector_lateness_seconds",
+    "From the moment at which a collector was due to the moment its figures stood",
+    ["collector"],
+    buckets=(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)
+collector_success_time = Gauge(
+    "moonx_collector_last_success_timestamp_seconds",
+    "When a collector last had an answer, in seconds since 1970",
+    ["collector", "provider"],
+    multiprocess_mode="max",
 )
 process_starts = Counter("moonx_process_starts_total", "Starts of a role's process", ["role"])
 process_memory = Gauge(

@@ -1,12 +1,14 @@
-"""The kernel's rows: what waits to be published, what was, who is alive, circuits."""
+"""The kernel's rows: events on their way, who is alive, which chains there are, circuits."""
 
 from typing import Any, ClassVar
 
 from django.db import models
 
+from moonx.core.chains.models import Chain
 from moonx.core.resilience.models import Circuit, CircuitEvent
 
-__all__ = [
+__all__ = (
+    "Chain",
     "Circuit",
     "CircuitEvent",
     "Cursor",
@@ -14,7 +16,7 @@ __all__ = [
     "OutboxEvent",
     "PublishedEvent",
     "SpelledJson",
-]
+)
 
 
 class SpelledJson(models.JSONField):

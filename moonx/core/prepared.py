@@ -12,17 +12,26 @@ from django.db.backends.utils import CursorWrapper
 
 
 class _Prepared(psycopg.Cursor[Any]):
+    is_binary = False
+
     def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
-        return super().execute(query, params, prepare=True)
+        return super().execute(query, params, prepare=True, binary=self.is_binary)
 
 
-def cursor() -> CursorWrapper:
-    """A cursor of Django's own connection and transaction; the database binds its parameters."""
+class _PreparedBinary(_Prepared):
+    is_binary = True
+
+
+def cursor(*, binary: bool = False) -> CursorWrapper:
+    """A cursor of Django's own connection and transaction; the database binds its parameters.
+
+    `binary` results spare large byte strings their way through hexadecimal digits.
+    """
     connection.ensure_connection()
     driver = connection.connection
     if driver.prepare_threshold is None:  # Django's cursors never prepare, whatever it says
         driver.prepare_threshold = 0
-    made = _Prepared(driver)
+    made = (_PreparedBinary if binary else _Prepared)(driver)
     if connection.queries_logged:
         return connection.make_debug_cursor(cast("CursorWrapper", made))
     return connection.make_cursor(cast("CursorWrapper", made))

@@ -26,8 +26,14 @@ def rows() -> list[tuple[str, str, str]]:
     """Each setting as (variable, default, meaning), in the order of the source."""
     return [
         (name.upper(), default_of(field), field.description or "")
-        for name, field in Env.model_fields.items()
+        for name, field in fields().items()
     ]
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every setting by its name, those of `Env` itself before what it is built on."""
+    names = sorted(Env.model_fields, key=lambda name: name not in Env.__annotations__)
+    return {name: Env.model_fields[name] for name in names}
 
 
 def default_of(field: FieldInfo) -> str:
@@ -52,9 +58,8 @@ def choices_of(field: FieldInfo) -> str:
 
 def readme_section() -> str:
     """The tables between the README's two markers."""
-    fields = list(Env.model_fields.values())
     lines = ["", "| variable | default | meaning |", "| --- | --- | --- |"]
-    for (name, default, meaning), field in zip(rows(), fields, strict=True):
+    for (name, default, meaning), field in zip(rows(), fields().values(), strict=True):
         shown = f"`{default}`" if default else ""
         lines.append(f"| `{name}` | {shown} | {meaning}{choices_of(field)} |")
     lines += ["", "Names of the former services:", "", "| variable | now |", "| --- | --- |"]

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import (
@@ -13,23 +13,26 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from moonx.settings import cron
 from moonx.settings.former import FORMER_ROLES, FORMER_WORKERS, RENAMED
+from moonx.settings.nodes import Nodes
+from moonx.settings.outside import CommaList, Outside, split_commas
 
 QUEUES = ("tickers", "candles", "matching", "expiry", "deposits", "sync", "stats")
-PLAIN_ROLES = ("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo")
+PLAIN_ROLES = (
+    *("monolith", "background", "web", "ws", "beat", "relay", "flower", "demo"),
+    "simulator",
+)
 PLACEHOLDERS = {"your_strong_password", "changeme", "password"}
-
-CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
 class BadSettings(Exception):
     """One or more settings cannot be used; the message names every one of them."""
 
 
-class Env(BaseSettings):
+class Env(Nodes, Outside):
     """The environment, parsed. Names are the variables' in lower case; units stand in the names."""
 
     model_config = SettingsConfigDict(
@@ -53,8 +56,8 @@ class Env(BaseSettings):
     moonx_role: str = Field(
         "monolith",
         description="What `manage.py run` starts: monolith (all), background (all but web and "
-        "flower), web, ws, worker:<queues>, beat, relay or flower. MODULES_SET and WORKER_TYPE are "
-        "understood too.",
+        "flower), web, ws, worker:<queues>, beat, relay, flower or simulator. MODULES_SET and "
+        "WORKER_TYPE are understood too.",
     )
     moonx_db_role: Literal["app", "owner"] = Field(
         "app", description="Database role of this process; `manage.py migrate` sets owner."
@@ -218,9 +221,7 @@ class Env(BaseSettings):
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return split_commas(value)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.test import AsyncClient, Client
 
 from moonx import health
+from moonx.processing import Processing
 from moonx.settings import env
 
 pytestmark = pytest.mark.usefixtures("committed_db", "unread")
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("committed_db", "unread")
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """No earlier look at the stores is remembered."""
     monkeypatch.setattr(health, "_looks", health.Looks())
+    monkeypatch.setattr(health, "processing", Processing())
 
 
 @pytest.fixture
@@ -73,6 +75,41 @@ async def test_the_former_health_document_is_complete() -> None:
         "messagesReceived",
     }
     assert body["processing"] == {}
+
+
+async def test_the_former_health_document_tells_how_far_each_chain_was_scanned() -> None:
+    await asyncio.to_thread(_scan)
+    body = (await AsyncClient().get("/health")).json()
+    (told,) = body["processing"].items()
+    assert told[0] == "rei"
+    assert told[1].pop("ageSeconds") >= 60
+    assert told[1].pop("updatedAt") > 1_700_000_000_000
+    assert told[1] == {"status": "idle", "lastProcessedBlock": 7, "errors": {"timeout": 2}}
+
+
+def _scan() -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"]) as database:
+        database.execute(
+            "INSERT INTO stats_activity_cursor (chain, last_block, updated_at, errors, version, "
+            "last_error, reorgs, deepest_reorg, last_reorg_depth, figures_version) "
+            "VALUES ('rei', 7, clock_timestamp() - interval '1 minute', "
+            """'{"timeout": 2}', 1, '', 0, 0, 0, 0)"""
+        )
+
+
+async def test_a_reading_that_hangs_holds_up_no_answer_and_is_not_begun_again() -> None:
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as database:
+        database.execute("LOCK TABLE stats_activity_cursor IN ACCESS EXCLUSIVE MODE")
+        for _ in range(2):
+            async with asyncio.timeout(30):
+                answers = await asyncio.gather(*(AsyncClient().get("/health") for _ in range(3)))
+            assert [one.json()["processing"] for one in answers] == [{}] * 3
+        waiting = database.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND query LIKE '%stats_activity_cursor%'"
+        ).fetchone()
+        database.rollback()
+    assert waiting == (1,)
 
 
 async def test_without_its_database_a_process_is_neither_ready_nor_healthy(servers: Any) -> None:

@@ -29,8 +29,14 @@ TABLE = {
     "exchange.reconcile": ("every 60 s", "expiry"),
     "exchange.audit_market_data": ("every 30 s", "stats"),
     "exchange.reconcile_all": ("at 20 0 * * * UTC", "expiry"),
+    "stats.scan_activity": ("every 15 s", "stats"),
+    "stats.prune_activity": ("at 40 0 * * * UTC", "stats"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
+    "stats.chain_performance": ("at * * * * * UTC", "stats"),
+    "stats.collect_all": ("at */5 * * * * UTC", "stats"),
+    "stats.prune": ("at 40 0 * * * UTC", "stats"),
     "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
+    "stats.bridge_latency": ("at */2 * * * * UTC", "stats"),
 }
 
 by_task = pytest.mark.parametrize("entry", SCHEDULE, ids=lambda entry: entry.task)
@@ -163,3 +169,15 @@ def test_the_environment_says_when_an_entry_runs_at_first(settings: Any) -> None
     assert first.when.period == timedelta(minutes=30)
     other = Entry(task="stats.bridge_latency", when=schedule.Every(120), queue="stats")
     assert schedule.at_first(other) == other
+
+
+@pytest.mark.django_db
+def test_what_the_simulator_answers_is_asked_more_often(settings: Any) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"simulator_url": "http://127.0.0.1:1"})
+    schedule.install()
+    row = PeriodicTask.objects.get(name="stats.bridge_latency")
+    assert (schedule.describe(row), row.expire_seconds) == ("every 20 s", 20)
+    assert list(schedule.differences()) == []
+    wanted = {"bridge_latency_interval": "*/4 * * * *"}
+    settings.ENV = settings.ENV.model_copy(update=wanted)
+    assert str(schedule.find("stats.bridge_latency").when) == "at */4 * * * * UTC"

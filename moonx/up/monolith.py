@@ -1,10 +1,10 @@
 """Several roles under one supervisor: what `up` runs on its stores, `MOONX_ROLE=monolith` alone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from moonx.roles import EXCHANGE_WORKER, IO_WORKER, ROOT, command_for
+from moonx.roles import EXCHANGE_WORKER, IO_WORKER, ROOT, command_for, simulator_port
 from moonx.settings.env import Env
 from moonx.up.console import Console
 from moonx.up.probe import answers
@@ -26,7 +26,6 @@ def child_name(role: str) -> str:
 
 def role_service(role: str, env: Env) -> Service:
     """The role as a supervised child."""
-    is_web = role in {"web", "ws"}
     return Service(
         name=child_name(role),
         argv=command_for(role, env),
@@ -37,7 +36,7 @@ def role_service(role: str, env: Env) -> Service:
             "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         },
         cwd=ROOT,
-        ready=(lambda _pid: answers(env.moonx_port, "/health/live")) if is_web else _is_running,
+        ready=_readiness(role, env),
         ready_timeout_s=120,  # a busy machine imports slowly
         stop_timeout_s=WORKER_STOP_S if role.startswith("worker:") else 8.0,
     )
@@ -78,6 +77,14 @@ def start_roles(supervisor: Supervisor, roles: Sequence[str], env: Env) -> None:
     supervisor.start([services[role] for role in first if role == "demo"])
     supervisor.wait_ready()
     supervisor.start([services[role] for role in services if role not in SHOWN])
+
+
+def _readiness(role: str, env: Env) -> Callable[[int], bool]:
+    if role in {"web", "ws"}:
+        return lambda _pid: answers(env.moonx_port, "/health/live")
+    if role == "simulator":
+        return lambda _pid: answers(simulator_port(env), "/_health")
+    return _is_running
 
 
 def _is_running(_pid: int) -> bool:

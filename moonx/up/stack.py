@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from moonx.core.upstream import endpoints
 from moonx.roles import MONOLITH, ROOT
 from moonx.settings import env as environment
 from moonx.up.beside import running_environment
@@ -16,7 +17,7 @@ from moonx.up.chain import LocalChain
 from moonx.up.console import Console
 from moonx.up.keys import write_private
 from moonx.up.logins import load_logins
-from moonx.up.monolith import child_name, start_roles
+from moonx.up.monolith import child_name, role_service, start_roles
 from moonx.up.ports import find_ports
 from moonx.up.process import Service
 from moonx.up.stores import Stores
@@ -37,15 +38,21 @@ class Stack:
     keys: dict[str, str]
     begun_s: float
 
+    def __post_init__(self) -> None:
+        # Asked before `up` publishes an address of its own.
+        self._simulates = not self.env.simulator_url and bool(endpoints.unset(self.env))
+
     def start(self) -> None:
         """Brings everything up and prints where it is; StartError or Stopped otherwise."""
-        ports = find_ports(self.home, ["broker", "cache", "chain", "flower"])
+        ports = find_ports(self.home, ["broker", "cache", "chain", "flower", "simulator"])
         stores = Stores(self.home, embedded=embedded_stores(os.environ))
-        chain = None if os.environ.get("RPC_URL_LOCAL") else LocalChain(self.home, ports["chain"])
+        has_node = bool(self.env.rpc_url_local.get_secret_value())
+        chain = None if has_node else LocalChain(self.home, ports["chain"])
         self.supervisor.at_end(stores.postgres.tidy)
         self._start_stores(stores, chain)
         logins = self._logins()
-        self._publish_environment(stores, chain, flower_port=ports["flower"])
+        self._publish_environment(stores, chain, ports)
+        self._start_simulator()
         self._prepare()
         if chain is not None:
             self._check_genesis(chain)
@@ -59,7 +66,8 @@ class Stack:
     def reload(self, changed: list[str]) -> None:
         """Starts the roles again with the changed sources."""
         self.console.step(f"{', '.join(changed)} changed: starting the roles again")
-        self.supervisor.restart([child_name(role) for role in self._roles()])
+        simulator = ["simulator"] if self._simulates else []
+        self.supervisor.restart([*simulator, *(child_name(role) for role in self._roles())])
 
     def _start_stores(self, stores: Stores, chain: LocalChain | None) -> None:
         self.console.step(
@@ -78,7 +86,7 @@ class Stack:
         return load_logins(self.home, names, fixed=self.env.demo_password.get_secret_value())
 
     def _publish_environment(
-        self, stores: Stores, chain: LocalChain | None, *, flower_port: int
+        self, stores: Stores, chain: LocalChain | None, ports: Mapping[str, int]
     ) -> None:
         """What the children get; also kept in a private file for `manage.py` beside this `up`."""
         metrics = self.home / "run" / "metrics"
@@ -87,7 +95,7 @@ class Stack:
         found = {
             "MOONX_HOME": str(self.home),
             "SECRET_KEY": self.keys["secret_key"],
-            "FLOWER_PORT": str(flower_port),
+            "FLOWER_PORT": str(ports["flower"]),
             "FLOWER_BASIC_AUTH": f"admin:{self.keys['flower']}",
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
             **stores.urls(),
@@ -97,12 +105,19 @@ class Stack:
             found["DEFAULT_CHAIN"] = "local"
         if chain is not None:
             found["RPC_URL_LOCAL"] = chain.url
+        if self._simulates:
+            found["SIMULATOR_URL"] = f"http://127.0.0.1:{ports['simulator']}"
         kept = {name: os.environ.get(name) or value for name, value in found.items()}
         kept["MOONX_HOME"] = str(self.home)
         os.environ.update(kept)
         self.env = environment.load()
         self.supervisor.environ = dict(os.environ)
         write_private(running_environment(self.home), json.dumps(kept))
+
+    def _start_simulator(self) -> None:
+        """In a stage of its own: it ends after those who ask it."""
+        if self._simulates:
+            self.supervisor.start([role_service("simulator", self.env)])
 
     def _prepare(self) -> None:
         self.console.step("bringing the database to this version")

@@ -1,6 +1,5 @@
 """The page's own rules, run by Node: decimals, drafts, the book, intervals; and its colours."""
 
-import gzip
 import re
 from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal
 from pathlib import Path
@@ -261,9 +260,3 @@ def test_the_light_theme_is_one_theme() -> None:
     chosen = sheet.partition(':root[data-theme="light"] {')[2].partition("}")[0]
     system = sheet.partition(':root:not([data-theme="dark"]) {')[2].partition("}")[0]
     assert chosen.split() == system.split()
-
-
-def test_everything_a_page_loads_is_small() -> None:
-    files = [path for path in STATIC.rglob("*") if path.suffix in {".js", ".css"}]
-    size = sum(len(gzip.compress(path.read_bytes())) for path in files)
-    assert size < 150_000, f"{size:,} bytes gzipped"

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
-from django.utils.http import parse_etags
+from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from apps.exchange.api import params, signing, weights
-from apps.exchange.api.errors import ApiError
+from apps.exchange.api import params, signing
+from apps.exchange.api.errors import ApiError, TooManyRequests
 from apps.exchange.api.params import Param, Query, Values
 from apps.exchange.api.schemas import TEXT, WHOLE, Schema, shape
 from apps.exchange.api.signing import Caller, Needs
+from moonx.core import http, weights
 
 Answer = Callable[[Query], Any]
 OwnAnswer = Callable[[Query, Caller], Any]
@@ -86,7 +86,7 @@ def get(
             used = 0
             try:
                 query = _read(lambda: manner.read(params.of_query(request), takes))
-                used = weights.spend(request, _weigh(weight, query))
+                used = _spend(request, _weigh(weight, query))
                 if isinstance(query, ApiError):
                     raise query
                 response = manner.answer(function(query))
@@ -124,7 +124,7 @@ def own(
             try:
                 proof = _read(lambda: signing.read(request, takes))
                 query = proof if isinstance(proof, ApiError) else proof.query
-                used = weights.spend(request, _weigh(weight, query))
+                used = _spend(request, _weigh(weight, query))
                 if isinstance(proof, ApiError):
                     raise proof
                 caller = proof.caller(request, needs, headers)
@@ -177,16 +177,16 @@ def _weigh(weight: Weight, query: Query | ApiError) -> int:
         return 1
 
 
-def _kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The answer with its name, or 304 without a body where the request has it by that name.
+def _spend(request: HttpRequest, weight: int) -> int:
+    try:
+        return weights.spend(request, weight)
+    except weights.UsedUp as refused:
+        raise TooManyRequests(limit=refused.limit, retry_after_s=refused.retry_after_s) from None
 
-    Other conditions are for what is changed: nothing here is.
-    """
+
+def _kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     name = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
-    held = [one.removeprefix("W/") for one in parse_etags(request.headers.get("If-None-Match", ""))]
-    kept = HttpResponseNotModified() if name in held or held == ["*"] else response
-    kept["ETag"], kept["Cache-Control"] = name, "no-cache"
-    return kept
+    return http.kept(request, response, name=name)
 
 
 def _unkept(response: HttpResponse) -> HttpResponse:

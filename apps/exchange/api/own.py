@@ -8,9 +8,8 @@ from ninja.errors import HttpError
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from apps.exchange.api import signing, weights
-from apps.exchange.api.errors import TooManyRequests
-from moonx.core import identity, tokens
+from apps.exchange.api import signing
+from moonx.core import identity, tokens, weights
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 SECURITY: dict[str, Any] = {"security": [{"Bearer": []}]}
@@ -50,9 +49,8 @@ def spend(request: HttpRequest, weight: int) -> None:
     """
     try:
         weights.spend(request, weight)
-    except TooManyRequests as refused:
-        text = f"Too many requests: come back in {refused.retry_after_s} s."
-        raise HttpError(429, text) from None
+    except weights.UsedUp as refused:
+        raise HttpError(429, str(refused)) from None
 
 
 def private(response: HttpResponse) -> HttpResponse:

@@ -16,11 +16,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.exchange import tickers
-from apps.exchange.api import weights
 from apps.exchange.models import Market, MarketStatus
 from apps.exchange.tests.asking import get, refused
 from apps.exchange.tests.factory import at, market, trade, traded
-from moonx.core import clock, valkey
+from moonx.core import clock, valkey, weights
 from moonx.core.intervals import Interval, to_ms
 
 pytestmark = pytest.mark.usefixtures("db", "clean_valkey")

@@ -221,7 +221,7 @@ def test_orders_are_taken_while_they_cannot_be_counted(
     with monkeypatch.context() as without_server:
         without_server.setattr(valkey, "client", lambda: unreachable)
         answer = signer.send("POST", "/order", **LIMIT)
-    from apps.exchange.api import weights
+    from moonx.core import weights
 
     weights.forget_silence()
     assert answer.status_code == 200

@@ -189,16 +189,29 @@ def _call(
 
 
 def _read(reply: requests.Response, *, server: str, max_bytes: int) -> bytes:
+    if _announced(reply) > max_bytes:
+        reply.raw.close()  # what is left is not read, so the connection cannot be kept
+        raise _too_large(server, max_bytes=max_bytes)
     pieces, size = [], 0
     while piece := reply.raw.read(CHUNK, decode_content=True):
         size += len(piece)
         if size > max_bytes:
-            reply.raw.close()  # what is left is not read, so the connection cannot be kept
-            raise CallFailed(
-                f"{server} answered with more than {max_bytes:,} bytes.", fault=Fault.TOO_LARGE
-            )
+            reply.raw.close()
+            raise _too_large(server, max_bytes=max_bytes)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _announced(reply: requests.Response) -> int:
+    """How many bytes its header says that it has; 0 where it does not say."""
+    value = reply.headers.get("Content-Length", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
+
+
+def _too_large(server: str, *, max_bytes: int) -> CallFailed:
+    return CallFailed(
+        f"{server} answered with more than {max_bytes:,} bytes.", fault=Fault.TOO_LARGE
+    )
 
 
 def _refusal(reply: requests.Response, body: bytes, *, server: str) -> Refusal:
@@ -209,8 +222,16 @@ def _refusal(reply: requests.Response, body: bytes, *, server: str) -> Refusal:
         fault=fault,
         status=reply.status_code,
         body=body[:KEPT_BODY],
-        retry_after_s=wait_of(reply.headers.get("Retry-After", ""), now=datetime.now(UTC)),
+        retry_after_s=wait_of(_asked_wait(reply, fault), now=datetime.now(UTC)),
     )
+
+
+def _asked_wait(reply: requests.Response, fault: Fault) -> str:
+    """What the answer says of when to come back; LI.FI says it by a header of its own."""
+    told: str = reply.headers.get("Retry-After", "")
+    if not told and fault is Fault.RATE_LIMITED:
+        told = reply.headers.get("RateLimit-Reset", "")
+    return told
 
 
 def _failure(error: Exception, *, server: str, timeout_s: float) -> CallFailed:

@@ -12,7 +12,7 @@ from moonx import probes
 class Command(BaseCommand):
     help = (
         "Tells whether a role runs on this machine: web, ws, worker:<queues>, beat, relay, flower, "
-        "demo, stores, background or monolith."
+        "demo, simulator, stores, background or monolith."
     )
     requires_system_checks = ()
 

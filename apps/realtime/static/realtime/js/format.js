@@ -1,6 +1,6 @@
 // Amounts stay the strings that the server sent: everything here works on digits, never on floats.
 
-const THIN = " ";
+export const THIN = " ";
 const MINUS = "−";
 
 /** Sign, integer digits and decimals of a plain decimal string. */

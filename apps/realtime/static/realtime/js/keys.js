@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import * as list from "./list.js";
+import * as pages from "./pages.js";
 import * as ticket from "./ticket.js";
 import * as views from "./views.js";
 
@@ -33,5 +34,6 @@ function order(event, signIn) {
 }
 
 function leave() {
+  if (pages.current() !== "markets") return;
   if (list.clearSearch() || ticket.leave()) views.show("chart");
 }

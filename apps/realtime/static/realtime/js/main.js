@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import * as chart from "./chart.js";
 import * as connection from "./connection.js";
 import * as depth from "./depthchart.js";
-import { byId, el } from "./dom.js";
+import { byId, el, text } from "./dom.js";
 import * as download from "./download.js";
 import * as foot from "./foot.js";
 import { countdown, stamp } from "./format.js";
@@ -18,6 +18,7 @@ import * as lines from "./lines.js";
 import * as list from "./list.js";
 import * as mine from "./mine.js";
 import * as own from "./own.js";
+import * as pages from "./pages.js";
 import { recall, remember } from "./remembered.js";
 import * as session from "./session.js";
 import * as signin from "./signin.js";
@@ -74,6 +75,7 @@ function setDown(down) {
 
 function take(message) {
   state.hearClock(message.timestamp);
+  if (pages.take(message)) return;
   const taker = OWN_TAKERS[message.channel] ?? TAKERS[message.type];
   if (taker) for (const data of [message.data].flat()) taker(data, message);
 }
@@ -160,7 +162,7 @@ function catchUp() {
 
 async function fetchMissed() {
   try {
-    await Promise.all([history.refresh(), loadMarkets()]);
+    await Promise.all([history.refresh(), loadMarkets(), pages.refresh()]);
     lines.expire();
     if (link.state === "live") setDown(false);
   } catch {
@@ -231,7 +233,7 @@ function follow(change) {
   const after = channels();
   for (const channel of before) if (!after.includes(channel)) socket.unsubscribe(channel);
   for (const channel of after) socket.subscribe(channel);
-  window.history.replaceState(null, "", `#${selection.symbol}/${selection.interval}`);
+  pages.place();
   drawIntervals();
   drawClock();
   history.open();
@@ -253,7 +255,9 @@ function drawClock() {
 }
 
 function drawFoot() {
-  foot.stand(link.down && link.since ? `Not live: values as of ${stamp(link.since)}` : "Times are UTC");
+  const words = link.down && link.since ? `Not live: values as of ${stamp(link.since)}` : "Times are UTC";
+  foot.stand(words);
+  text(byId("chains-foot"), words);
 }
 
 function everySecond() {
@@ -261,6 +265,7 @@ function everySecond() {
   tape.drawAge();
   mine.tick();
   history.tick();
+  pages.tick();
   drawClock();
 }
 
@@ -325,11 +330,15 @@ function sessionEnded() {
   socket.reopen();
 }
 
-theme.start(chart.restyle);
+theme.start(() => {
+  chart.restyle();
+  pages.restyle();
+});
 chart.start(history.older);
 download.start();
 list.start(pick);
 views.start();
+pages.start(socket, views.draw);
 keys.start(signin.show);
 connection.start(() => (link.state === "out" ? signin.show() : socket.retry()));
 session.start((token) => socket.prolong(token), sessionEnded);

@@ -25,7 +25,7 @@ const isOwn = (channel) => channel.endsWith("@me");
  */
 export class Socket {
   #socket = null;
-  #wanted = new Set();
+  #wanted = new Map(); // channel → those that it is asked for with
   #sequences = new Map();
   #epoch = null;
   #attempt = 0;
@@ -35,7 +35,7 @@ export class Socket {
   #required = false;
   #shown = false; // a token was sent on this connection
   #known = false; // and taken
-  #asked = new Map(); // id of a request → channel
+  #asked = new Map(); // id of a request → its channels
 
   constructor({ url, onState, onMessage, onGap, onBegin, onError, onTokenRefused, token }) {
     Object.assign(this, { url, onState, onMessage, onGap, onBegin, onError, onTokenRefused, token, state: "connecting" });
@@ -43,17 +43,34 @@ export class Socket {
     document.addEventListener("visibilitychange", () => this.#wake());
   }
 
-  /** Wants a channel from now on, over every reconnect. */
-  subscribe(channel) {
-    if (this.#wanted.has(channel)) return;
-    this.#wanted.add(channel);
-    if (this.#hears(channel)) this.#send("subscribe", { channel });
+  /** Wants channels from now on, over every reconnect; the server is asked for them in one message. */
+  subscribe(...channels) {
+    const fresh = channels.filter((channel) => !this.#wanted.has(channel));
+    if (!fresh.length) return;
+    for (const channel of fresh) this.#wanted.set(channel, fresh);
+    if (this.#hears(fresh[0])) this.#say("subscribe", fresh);
   }
 
-  unsubscribe(channel) {
-    if (!this.#wanted.delete(channel)) return;
-    this.#sequences.delete(channel);
-    if (this.#hears(channel)) this.#send("unsubscribe", { channel });
+  unsubscribe(...channels) {
+    const held = channels.filter((channel) => this.#wanted.delete(channel));
+    for (const channel of held) this.#sequences.delete(channel);
+    if (held.length && this.#hears(held[0])) this.#say("unsubscribe", held);
+  }
+
+  /** Asks for what is wanted and fulfils `which`, in the messages that it was asked for with before. */
+  #askFor(which) {
+    const groups = new Set(this.#wanted.values());
+    for (const group of groups) {
+      const wanted = group.filter((channel) => this.#wanted.get(channel) === group && which(channel));
+      if (wanted.length) this.#say("subscribe", wanted);
+    }
+  }
+
+  // One that is refused takes those along that it was asked for with.
+  #askSingly(channels) {
+    const wanted = channels.filter((channel) => this.#wanted.has(channel));
+    for (const channel of wanted) this.#wanted.set(channel, [channel]);
+    this.#askFor((channel) => wanted.includes(channel));
   }
 
   /** Whether a channel may be asked for now. */
@@ -137,7 +154,7 @@ export class Socket {
     if (this.#known) return;
     this.#known = true;
     if (this.state !== "live") return this.admitted();
-    for (const channel of this.#wanted) if (isOwn(channel)) this.#send("subscribe", { channel });
+    this.#askFor(isOwn);
   }
 
   /** Ends the connection because nobody is signed in; `open()` begins anew. */
@@ -154,7 +171,7 @@ export class Socket {
     this.#clear("greeting");
     this.#set({ state: "live" });
     this.#after("steady", PONG_MS, () => (this.#attempt = 0));
-    for (const channel of this.#wanted) if (this.#hears(channel)) this.#send("subscribe", { channel });
+    this.#askFor((channel) => this.#hears(channel));
     this.#ping();
     if (++this.#lives > 1 || this.#attempt > 0) this.onGap();
   }
@@ -164,19 +181,18 @@ export class Socket {
     this.#after("ping", PING_MS, () => this.#ping());
   }
 
-  /** A refusal that names a time is for later, any other is final. */
+  /** A refusal that names a time is for later; any other is final, but of one channel only. */
   refused({ replyTo, data }) {
-    const channel = this.#asked.get(replyTo);
+    const channels = this.#asked.get(replyTo);
     this.#asked.delete(replyTo);
-    if (!channel || !data.retryAfter) return this.onError(data);
-    this.#after(`again ${channel}`, data.retryAfter * 1000, () => {
-      if (this.#wanted.has(channel) && this.#hears(channel)) this.#send("subscribe", { channel });
-    });
+    if (channels?.length > 1 && !data.retryAfter) return this.#askSingly(channels);
+    if (!channels || !data.retryAfter) return this.onError(data);
+    this.#after(`again ${channels}`, data.retryAfter * 1000, () => this.#askFor((channel) => channels.includes(channel) && this.#hears(channel)));
   }
 
   begun({ replyTo, data }) {
     this.#asked.delete(replyTo);
-    this.onBegin(data.channel);
+    for (const { channel } of data.channels ?? [data]) this.onBegin(channel);
   }
 
   /** The server could not continue a channel: what follows is a snapshot of it. */
@@ -217,11 +233,17 @@ export class Socket {
     else this.retry();
   }
 
+  /** Subscribes to, or leaves, channels. */
+  #say(type, channels) {
+    const id = this.#send(type, channels.length === 1 ? { channel: channels[0] } : { channels });
+    if (id && type === "subscribe") this.#asked.set(id, channels);
+  }
+
   #send(type, data) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    if (this.#socket?.readyState !== WebSocket.OPEN) return null;
     const id = `${type}_${++this.#number}`;
-    if (type === "subscribe") this.#asked.set(id, data.channel);
     this.#socket.send(JSON.stringify({ id, type, timestamp: Date.now(), data }));
+    return id;
   }
 
   #drop(reason) {

@@ -3,6 +3,7 @@
 import { badges, words } from "./badges.js";
 import { byId, el, flash, text, tone } from "./dom.js";
 import { compact, cut, percent, sign } from "./format.js";
+import { nameMarket } from "./pages.js";
 import { movement, pair, selected } from "./state.js";
 
 const NONE = "–";
@@ -45,7 +46,7 @@ function drawTicker(market, ticker) {
   const moved = put(nodes.change, change === null ? NONE : percent(change), ticker.change ?? "");
   tone(nodes.change, change === null ? 0 : sign(change));
   if (moved && shown === market.symbol) flash(nodes.change);
-  document.title = ticker.last === null ? `${pair(market)} · MoonX` : `${price(ticker.last)} ${pair(market)} · MoonX`;
+  nameMarket(ticker.last === null ? `${pair(market)} · MoonX` : `${price(ticker.last)} ${pair(market)} · MoonX`);
 }
 
 function drawLast(market, price) {

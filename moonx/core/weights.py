@@ -6,7 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest
 from redis import RedisError
 
-from apps.exchange.api.errors import TooManyRequests
 from moonx.core import http, logs, valkey
 
 log = logs.get("moonx.weights")
@@ -14,6 +13,14 @@ log = logs.get("moonx.weights")
 WINDOW_S = 60
 # A counting server that does not answer is asked again after so long, not by every request.
 PAUSE_S = 1.0
+
+
+class UsedUp(Exception):
+    """The address used up its request weight of this minute. Transient: see `retry_after_s`."""
+
+    def __init__(self, *, limit: int, retry_after_s: int) -> None:
+        super().__init__(f"Too many requests: come back in {retry_after_s} s.")
+        self.limit, self.retry_after_s = limit, retry_after_s
 
 
 class _Server:
@@ -25,14 +32,14 @@ class _Server:
 def spend(request: HttpRequest, weight: int) -> int:
     """Counts `weight` against the client's address; returns what it used in this minute.
 
-    Raises TooManyRequests beyond the limit. Fails open: while the counting server does not answer,
-    requests are served and 0 is returned.
+    Raises UsedUp beyond the limit. Fails open: while the counting server does not answer, requests
+    are served and 0 is returned.
     """
     limit = settings.ENV.rate_limit_weight_per_minute
     now = time.time()
     used = _count(http.address_group(http.request_ip(request)), weight, now=now)
     if used > limit and settings.ENV.rate_limit_enabled:
-        raise TooManyRequests(limit=limit, retry_after_s=int(WINDOW_S - now % WINDOW_S) + 1)
+        raise UsedUp(limit=limit, retry_after_s=int(WINDOW_S - now % WINDOW_S) + 1)
     return used
 
 

@@ -1,7 +1,8 @@
-// Runs before the first paint, so that a remembered theme does not flash the other one.
+// Runs before the first paint, so that neither a remembered theme nor the page of chains flashes the other one.
 try {
   const chosen = localStorage.getItem("moonx.theme");
   if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
 } catch {
   // Storage is switched off: the system's theme stays.
 }
+if (location.hash === "#chains") document.documentElement.dataset.page = "chains";

@@ -1,0 +1,1 @@
+"""How fast bridges quote, and how often they do at all."""

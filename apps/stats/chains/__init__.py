@@ -1,0 +1,1 @@
+"""Chains: how fast their blocks come, how full they are, and whether all is well with them."""

@@ -1,0 +1,51 @@
+"""How old what is known may be before it counts as old, and what an old verdict is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from apps.stats.vocabulary import RANKS, Reason, Verdict
+
+# Three runs of the collector that keeps it, as the schedule has it by default, and a little.
+CHAIN_STALE_AFTER = timedelta(minutes=3, seconds=15)
+BRIDGE_STALE_AFTER = timedelta(minutes=6, seconds=15)
+OVERVIEW_STALE_AFTER = timedelta(minutes=15, seconds=15)
+ACTIVITY_STALE_AFTER = timedelta(minutes=1)
+# By how subjects begin.
+STALE_AFTER = {
+    "chain:": CHAIN_STALE_AFTER,
+    "bridge:": BRIDGE_STALE_AFTER,
+    "overview": OVERVIEW_STALE_AFTER,
+}
+RULE = "stale"
+MS = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Age:
+    """How old something is; `ms` is None for what was never sampled."""
+
+    ms: int | None
+    after: timedelta
+
+    @classmethod
+    def of(cls, sampled_ms: int | None, *, now_ms: int, after: timedelta) -> "Age":
+        """The age of what was sampled then, never less than 0; stale beyond `after`."""
+        return cls(ms=None if sampled_ms is None else max(0, now_ms - sampled_ms), after=after)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nothing newer came when it should have."""
+        return self.ms is None or self.ms > self.after // MS
+
+
+def judged(payload: Mapping[str, Any], age: Age) -> dict[str, Any]:
+    """The payload with whether it is stale. Its figures stay as they last were, but the verdict of
+    what is stale is unknown at best: nobody has looked for a while."""
+    found = {**payload, "isStale": age.is_stale}
+    if age.is_stale and payload["verdict"] in RANKS[:-1]:
+        reason = Reason(rule=RULE, value=age.ms, limit=age.after // MS)
+        found["verdict"] = Verdict.UNKNOWN.value
+        found["reasons"] = [*payload["reasons"], reason.wire()]
+    return found

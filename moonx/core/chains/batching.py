@@ -1,0 +1,28 @@
+"""How many calls go into one batch: more while a node keeps up, half when it does not; pure."""
+
+from dataclasses import dataclass, replace
+
+FIRST = 20
+MOST = 100  # Erigon's limit, unless its operator raised it
+CLEAN_IN_A_ROW = 5
+QUICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSize:
+    """How many calls the next batch may hold, and how many batches in a row were clean."""
+
+    calls: int = FIRST
+    clean: int = 0
+
+    def after(self, *, took_s: float) -> "BatchSize":
+        """A batch was answered: a tenth more after five quick ones in a row."""
+        if took_s >= QUICK_S:
+            return replace(self, clean=0)
+        if self.clean + 1 < CLEAN_IN_A_ROW:
+            return replace(self, clean=self.clean + 1)
+        return BatchSize(min(MOST, max(self.calls + 1, self.calls * 11 // 10)))
+
+    def after_trouble(self) -> "BatchSize":
+        """A batch was too much for the node: half of it."""
+        return BatchSize(max(1, self.calls // 2))

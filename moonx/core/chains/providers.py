@@ -1,0 +1,91 @@
+"""Who serves a chain: the nodes that the settings name, by public names beside secret URLs."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from django.conf import settings
+from pydantic import SecretStr
+
+TIMEOUT_S = 10.0
+ALCHEMY = "alchemy"
+ALCHEMY_NETWORKS = {
+    "ethereum": "eth-mainnet",
+    "base": "base-mainnet",
+    "bsc": "bnb-mainnet",
+    "polygon": "polygon-mainnet",
+    "optimism": "opt-mainnet",
+    "arbitrum": "arb-mainnet",
+}
+# A label so long, or of so many hexadecimal digits, is somebody's key or project.
+KEY_LIKE = re.compile(r"[0-9a-z-]{24,}|(?=[a-f]*[0-9])[0-9a-f]{12,}", re.IGNORECASE)
+IP = re.compile(r"[0-9.]+|.*:.*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One node, or a service in front of many. Only `name` may be shown."""
+
+    name: str
+    chain: str
+    url: SecretStr = field(repr=False)
+    timeout_s: float = TIMEOUT_S
+
+    def censored(self, text: str) -> str:
+        """What the provider says, without any part of its own URL that may be a key."""
+        parts = urlsplit(self.url.get_secret_value())
+        secrets = re.split(r"[/?&=@:]", f"{parts.path}?{parts.query}?{parts.username or ''}")
+        secrets += [parts.password or "", *KEY_LIKE.findall(parts.hostname or "")]
+        for secret in sorted(filter(lambda each: len(each) > 4, secrets), key=len, reverse=True):
+            text = text.replace(secret, "…")
+        return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def of_chain(slug: str) -> tuple[Provider, ...]:
+    """The chain's providers in the order in which they are asked; none where it is off."""
+    return named(slug, list(_configured(slug)))
+
+
+def named(slug: str, urls: Sequence[tuple[str, float]]) -> tuple[Provider, ...]:
+    """Providers for URLs and their timeouts; the second of a name is called `name#2`."""
+    found: dict[str, Provider] = {}
+    taken: dict[str, int] = {}
+    for url, timeout_s in urls:
+        if url in found:
+            continue
+        name = public_name(url)
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] > 1:
+            name = f"{name}#{taken[name]}"
+        found[url] = Provider(name=name, chain=slug, url=SecretStr(url), timeout_s=timeout_s)
+    return tuple(found.values())
+
+
+def public_name(url: str) -> str:
+    """What a URL's provider is called: its host, without what may be a key, and its port."""
+    parts = urlsplit(url)
+    host = parts.hostname or "unknown"
+    if host == "g.alchemy.com" or host.endswith(".g.alchemy.com"):
+        return ALCHEMY
+    if not IP.fullmatch(host):
+        host = ".".join("…" if KEY_LIKE.fullmatch(label) else label for label in host.split("."))
+    return f"{host}:{parts.port}" if parts.port else host
+
+
+def _configured(slug: str) -> Iterator[tuple[str, float]]:
+    env = settings.ENV
+    alchemy_timeout_s = env.alchemy_timeout / 1000
+    listed: SecretStr = getattr(env, f"rpc_url_{slug}", SecretStr(""))
+    for part in listed.get_secret_value().split(","):
+        if url := part.strip():
+            is_alchemy = public_name(url) == ALCHEMY
+            yield url, alchemy_timeout_s if is_alchemy else TIMEOUT_S
+    if slug in ALCHEMY_NETWORKS and (key := _alchemy_key(slug)):
+        network = ALCHEMY_NETWORKS[slug]
+        yield f"https://{network}.g.alchemy.com/v2/{quote(key, safe='')}", alchemy_timeout_s
+
+
+def _alchemy_key(slug: str) -> str:
+    own: SecretStr = getattr(settings.ENV, f"alchemy_api_key_{slug}")
+    return own.get_secret_value() or settings.ENV.alchemy_api_key.get_secret_value()
