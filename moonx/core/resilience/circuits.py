@@ -61,6 +61,7 @@ SWEEP_S = 10.0
 LEASE_MARGIN_S = 5.0
 LATENCIES = 200
 NO_ERA = -1  # of a call whose outcome says nothing about the circuit
+PASSABLE = frozenset({Entry.WAIT, Entry.BUSY})  # by a call that insists
 UNKNOWN = Copy(
     version=NO_ERA,
     state=CircuitState.CLOSED,
@@ -157,7 +158,7 @@ class LocalCircuit:
             if copy.version != self.version:
                 self._batch, self._batch_s = Batch(version=copy.version), now_s
                 self._leases.begin(keeps_flying=copy.state is CircuitState.HALF_OPEN)
-                self._busy_until_s = 0.0
+                self._busy_until_s = self._shut_until_s = 0.0
                 labels = self.target.provider, self.target.chain, self.target.kind.value
                 metrics.circuit_state.labels(*labels).set(LEVELS[copy.state])
             self.copy, self.version = copy, copy.version
@@ -248,8 +249,6 @@ class LocalCircuit:
             if time.monotonic() - self._looked_s >= COPY_S:
                 self.look()
             copy, now_s = self.copy, time.monotonic()
-            if insists and copy.state is CircuitState.OPEN and not copy.is_held:
-                return Pass(version=NO_ERA)
             entry, wait_s = self._ask(copy, token=token, lease_ms=lease_ms, now_s=now_s)
             if entry is Entry.IN:
                 if copy.state is CircuitState.CLOSED:
@@ -257,6 +256,8 @@ class LocalCircuit:
                     return Pass(version=copy.version, token=token if is_leased else "")
                 if passed := self._probe(copy, token=token, lease_ms=lease_ms):
                     return passed
+            elif insists and entry in PASSABLE and copy.state is not CircuitState.CLOSED:
+                return Pass(version=NO_ERA)
             elif entry is not Entry.STALE:
                 return Refusal(entry=entry, wait_s=wait_s)
             self._looked_s = -math.inf

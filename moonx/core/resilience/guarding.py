@@ -114,8 +114,9 @@ def guarded(target: Target, *, timeout_s: float, weight: int = 1, insists: bool 
     the circuit, RATE_LIMITED makes all workers leave the provider alone, the others say nothing.
     Anything else that is raised leaves no outcome either, and gives a probe back. `timeout_s`
     bounds the block: a probe that lasts 5 s longer is taken for dead. `weight` is what the call
-    takes of the provider's budget. A call that `insists` passes an open circuit (see `spared`), but
-    neither an operator's word nor a budget; its outcome says nothing.
+    takes of the provider's budget. A call that `insists` probes where it may, and otherwise passes
+    an open circuit all the same (see `spared`), but neither an operator's word nor a budget; its
+    outcome then says nothing.
     """
     return Guard(target, timeout_s=timeout_s, weight=weight, insists=insists)
 
