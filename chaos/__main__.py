@@ -17,7 +17,7 @@ from chaos.nursery import Nursery
 from chaos.verdict import Verdict, line, say
 from moonx.up.ports import find_ports
 
-NAMES = ("spine", "spine-bugs", "trading", "trading-bugs", "failpoints", "races")
+NAMES = ("spine", "spine-bugs", "trading", "trading-bugs", "failpoints", "races", "probes")
 # The recorded day has 0.28 trades a second.
 SPINE_SETTINGS = {
     "DEMO": "1",
@@ -139,6 +139,24 @@ def races(*, n: int | None, seed: int) -> bool:
     return bool(found.ok)
 
 
+def probes(*, n: int | None, seed: int) -> bool:
+    """Many processes before half-open circuits; exactly one probes, whatever Valkey forgets."""
+    os.environ["LOG_LEVEL"] = "error"  # every round changes a circuit twice
+    with own_world(durable=False) as stores:
+        module = importlib.import_module("chaos.probes")
+        with Nursery() as nursery:
+            found, done = module.run(
+                nursery, n=module.FULL_N if n is None else n, each=module.SELDOM
+            )
+            caught = module.run_bugs(nursery, processes=module.PROCESSES)
+        module.outages(stores, found, done)
+    found.hold(sum(not one for one in caught.values()), "seeded bugs that were not found")
+    more = {"seed": seed, "heldBack": done.held_back, "caught": caught, "found": found.sentences}
+    slowest_s = round(max(done.recovered_s), 3)
+    print(line("probes", found, n=done.rounds, recovery_p99_s=slowest_s, more=more))
+    return bool(found.ok)
+
+
 RUNS = {
     "spine": spine,
     "spine-bugs": spine_bugs,
@@ -146,6 +164,7 @@ RUNS = {
     "trading-bugs": trading_bugs,
     "failpoints": failpoints,
     "races": races,
+    "probes": probes,
 }
 
 

@@ -17,7 +17,14 @@ from apps.exchange.ledger import reconcile
 from apps.exchange.models import Journal, Market, MarketStatus, Trade
 from moonx import schedule
 from moonx.core import clock, presence, startup, valkey
+from moonx.core.chains import registry
+from moonx.core.chains.models import Chain
+from moonx.core.chains.pool import side_by_side
+from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
+from moonx.core.upstream import endpoints, http
+from moonx.core.upstream.faults import CallFailed
+from moonx.core.upstream.services import Service, Standing
 from moonx.settings import former
 from moonx.settings.env import QUEUES
 
@@ -113,6 +120,36 @@ def _server(name: str) -> Finding:
 def _former_settings() -> Iterator[Finding]:
     for name, why in sorted(former.ignored_in(dict(os.environ)).items()):
         yield warn("former settings", f"{name} is set and has no effect.", f"Unset it: {why}.")
+
+
+def _outside_services() -> Iterator[Finding]:
+    """Who answers for what the chains do not tell."""
+    found: dict[Standing, list[str]] = {standing: [] for standing in Standing}
+    for service in Service:
+        found[endpoints.standing(service)].append(service)
+    told = [f"{standing}: {', '.join(names)}" for standing, names in found.items() if names]
+    yield ok("outside services", f"{'; '.join(told).capitalize()}.")
+    if found[Standing.SIMULATED]:
+        yield _simulator(len(found[Standing.SIMULATED]))
+
+
+def _simulator(count: int) -> Finding:
+    try:
+        http.get_json(f"{settings.ENV.simulator_url}/_health", server="It", timeout_s=3)
+    except CallFailed as failure:
+        return fail(
+            "simulator",
+            f"{count} services are left to it. {failure}",
+            "Start it: MOONX_ROLE=simulator manage.py run; or unset SIMULATOR_URL for the real "
+            "services.",
+        )
+    if settings.IS_DEVELOPMENT:
+        return ok("simulator", "It answers; what it feeds is labelled simulated.")
+    return warn(
+        "simulator",
+        f"It answers for {count} services: what is told of them is made up.",
+        "Set their addresses or keys, or unset SIMULATOR_URL.",
+    )
 
 
 def _two_servers() -> Iterator[Finding]:
@@ -265,6 +302,35 @@ def _ledger() -> Iterator[Finding]:
         yield ok("ledger", f"In order at {last.updated_at:%H:%M:%S} UTC.")
 
 
+def _chains() -> Iterator[Finding]:
+    served = registry.enabled()
+    off = [chain.slug for chain in registry.all() if chain not in served]
+    if not served:
+        yield warn(
+            "chains",
+            "None is on: no chain is watched.",
+            "Set RPC_URL_<CHAIN>, or ALCHEMY_API_KEY.",
+        )
+        return
+    answers = side_by_side(lambda chain: Reader.of(chain).check(), served, most=len(served))
+    for chain, answer in zip(served, answers, strict=True):
+        yield from _of_chain(chain, answer)
+    if off:
+        yield ok("chains", f"Off, having no URL or being turned off: {', '.join(off)}.")
+
+
+def _of_chain(chain: Chain, answer: dict[str, CallFailed | None]) -> Iterator[Finding]:
+    failed = [fault for fault in answer.values() if fault is not None]
+    right = len(answer) - len(failed)
+    subject = f"chain {chain.slug}"
+    if right:
+        names = ", ".join(name for name, fault in answer.items() if fault is None)
+        yield ok(subject, f"{right} of {len(answer)} answer as chain {chain.chain_id}: {names}.")
+    for fault in failed:
+        advice = f"Correct RPC_URL_{chain.slug.upper()}, or see that provider's status."
+        yield (warn if right else fail)(subject, str(fault), advice)
+
+
 def _events() -> Iterator[Finding]:
     oldest = OutboxEvent.objects.order_by("id").first()
     if oldest is not None and clock.db_now() - oldest.created_at > WAITED_TOO_LONG:
@@ -302,6 +368,7 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
+NOTHING: frozenset[str] = frozenset()
 DATABASE, BROKER, CACHE = frozenset({"database"}), frozenset({"broker"}), frozenset({"cache"})
 QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = (
     (DATABASE | BROKER, _safety),
@@ -314,6 +381,8 @@ QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = 
     (DATABASE, _markets),
     (DATABASE, _market_data),
     (DATABASE, _ledger),
+    (DATABASE | CACHE, _chains),
+    (NOTHING, _outside_services),
     (DATABASE, _events),
     (DATABASE | CACHE, _push_server),
 )

@@ -125,6 +125,12 @@ SCHEDULE: tuple[Entry, ...] = (
     ),
     # In another worker than what makes bars and tickers, which it must not delay.
     Entry(task="exchange.audit_market_data", when=Every(30), queue="stats"),
+    Entry(task="stats.scan_activity", when=Every(15), queue="stats"),
+    Entry(
+        task="stats.prune_activity",
+        when=At(minute="40", hour="0", period=timedelta(days=1)),
+        queue="stats",
+    ),
     # In another worker than the exchange's, so that a dead one is noticed.
     Entry(task="realtime.check_heartbeats", when=Every(30), queue="stats"),
     Entry(

@@ -1,6 +1,6 @@
 """Volume and value locked of chains, by DefiLlama: https://api-docs.defillama.com."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -78,7 +78,8 @@ def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
     works: dict[str, Callable[[], Any]] = {
         slug: partial(_guarded, volume, endpoint, chain.llama_name) for slug, chain in known.items()
     }
-    done = abreast.run({**works, LOCKED: partial(_guarded, locked, endpoint)})
+    works[LOCKED] = partial(_guarded, locked, endpoint)
+    done = abreast.run(works)
     listed = _value(done[LOCKED], what="value locked") or []
     found = {
         slug: Figures(
@@ -124,13 +125,12 @@ def locked(endpoint: Endpoint) -> list[Locked]:
     return found
 
 
-def locked_in(chain: Chain, listed: Iterable[Locked]) -> Decimal | None:
+def locked_in(chain: Chain, listed: Sequence[Locked]) -> Decimal | None:
     """The value locked in the chain: by its id, else by its name where the row has no id."""
-    rows = list(listed)
-    by_id = (row.tvl_usd for row in rows if row.chain_id == chain.chain_id)
     name = chain.llama_name.lower()
-    by_name = (row.tvl_usd for row in rows if row.chain_id is None and row.name.lower() == name)
-    return next(by_id, None) or next(by_name, None)
+    by_id = {row.chain_id: row.tvl_usd for row in listed}
+    by_name = {row.name.lower(): row.tvl_usd for row in listed if row.chain_id is None}
+    return by_id.get(chain.chain_id, by_name.get(name))
 
 
 def _row(row: Reading) -> Locked:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from apps.stats import overview, publishing
+from apps.stats.activity import telling as activity_telling
 from apps.stats.chains import telling
 from moonx.core import topics
 from moonx.core.chains import registry
@@ -14,9 +15,22 @@ from moonx.core.topics import Namespace, UnknownTopic
 
 def register() -> None:
     """Makes the channels of statistics known to the gateway."""
+    _register_activity()
     _register_bridges()
     _register_chains()
     _register_overview()
+
+
+def _register_activity() -> None:
+    topics.register(
+        Namespace(
+            name="activity",
+            public=True,
+            arity=1,
+            check=_check_chain,
+            snapshot=lambda args: activity_telling.snapshot(_chain_of(args)),
+        )
+    )
 
 
 def _register_bridges() -> None:

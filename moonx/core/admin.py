@@ -1,4 +1,4 @@
-"""The kernel's rows in the admin: events and their positions, who is alive."""
+"""The kernel's rows in the admin: events and their positions, who is alive, circuits."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -12,10 +12,14 @@ from django.utils.html import format_html_join
 from django.utils.timesince import timesince
 
 from moonx.core import clock
+from moonx.core.chains.admin import ChainAdmin
 from moonx.core.events import Event
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent, PublishedEvent
 from moonx.core.presence import SILENT_AFTER
+from moonx.core.resilience import admin as circuits
 from moonx.core.staff import ReadOnlyAdmin, Table, column, link
+
+__all__ = ("ChainAdmin", "circuits", "events_table", "links_of_events")
 
 # An event is published within so much of its commit, but for outages.
 PUBLISHED_WITHIN = timedelta(seconds=30)

@@ -68,6 +68,9 @@ audit_findings = Gauge(
 activity_reorgs = Counter(
     "moonx_activity_reorgs_total", "Forks that took back blocks whose addresses stood", ["chain"]
 )
+activity_disagreements = Counter(
+    "moonx_activity_disagreements_total", "Exact counts that their own sketch denied"
+)
 activity_errors = Counter(
     "moonx_activity_errors_total", "Scans that failed, by what went wrong", ["chain", "kind"]
 )

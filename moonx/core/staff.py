@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from django import forms
+from django.contrib.admin.utils import unquote
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Model, QuerySet
@@ -140,7 +141,7 @@ class TablesMixin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        row = self.get_object(request, object_id)
+        row = self.get_object(request, unquote(object_id))
         tables = self.tables(row) if row is not None else ()
         answer: HttpResponse = super().change_view(
             request, object_id, form_url, {**(extra_context or {}), "tables": tables}

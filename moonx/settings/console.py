@@ -61,6 +61,21 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Statistics",
+                "separator": True,
+                "items": [
+                    _list("Told", "campaign", "stats_published"),
+                    _list("Collectors", "sensors", "stats_collector"),
+                    _list("Chains", "link", "core_chain"),
+                    _list("How chains stand", "health_metrics", "stats_chainwatch"),
+                    _list("Looks at chains", "speed", "stats_chainsample"),
+                    _list("Quotes of bridges", "alt_route", "stats_bridgesample"),
+                    _list("Activity scans", "group_search", "stats_activitycursor"),
+                    _list("Days of activity", "calendar_today", "stats_activityday"),
+                    _list("Records of blocks", "view_module", "stats_activityrecord"),
+                ],
+            },
+            {
                 "title": "Work",
                 "separator": True,
                 "items": [
@@ -68,6 +83,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Intervals", "timer", "django_celery_beat_intervalschedule"),
                     _list("Calendars", "calendar_month", "django_celery_beat_crontabschedule"),
                     _list("Processes", "ecg_heart", "core_heartbeat"),
+                    _list("Circuits", "electrical_services", "core_circuit"),
+                    _list("Changes of circuits", "history", "core_circuitevent"),
                 ],
             },
             {

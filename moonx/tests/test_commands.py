@@ -19,10 +19,13 @@ from django_celery_beat.models import PeriodicTask
 from apps.exchange.models import CandleWatermark
 from moonx import doctor, schedule
 from moonx.core import clock, locks, valkey
+from moonx.core.chains.generated import GeneratedChain
+from moonx.core.chains.lying import Lie, LyingServer
 from moonx.core.locks import Lock
 from moonx.core.models import Cursor
 from moonx.doctor import Finding, Level
 from moonx.settings import env
+from moonx.simulator.tests.server import Simulator
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 
@@ -180,7 +183,7 @@ def test_the_doctor_finds_a_sound_installation_sound() -> None:
     beat_as("worker:stats,sync")
     valkey.client().mset({valkey.key("position"): 0, valkey.key("epoch"): "e1"})
     levels = {subject: finding.level for subject, finding in findings().items()}
-    assert levels.pop("markets") == Level.WARN
+    assert levels.pop("markets") == levels.pop("chains") == Level.WARN
     assert set(levels.values()) == {Level.OK}
 
 
@@ -192,6 +195,30 @@ def test_the_doctor_fails_for_what_does_not_run_and_says_how_to_start_it() -> No
     with pytest.raises(SystemExit) as ended:
         run("doctor")
     assert ended.value.code == 1
+
+
+def test_the_doctor_tells_which_outside_services_are_real_simulated_or_off() -> None:
+    with elsewhere(LIFI_API_KEY="k"):
+        assert findings()["outside services"].sentence == (
+            "Real: lifi, relay, defillama, defillama-coins, binance, coingecko, dexscreener; "
+            "off: 1inch, alchemy."
+        )
+    with Simulator() as simulator, elsewhere(LIFI_API_KEY="k", SIMULATOR_URL=simulator.url):
+        found = findings()
+    assert found["outside services"].sentence.startswith("Real: lifi; simulated: relay, 1inch,")
+    assert found["simulator"].level is Level.OK
+    with elsewhere(SIMULATOR_URL="http://127.0.0.1:1"):
+        gone = findings()["simulator"]
+    assert gone.level is Level.FAIL
+    assert "MOONX_ROLE=simulator" in gone.advice
+
+
+def test_a_simulator_is_healthy_while_it_answers() -> None:
+    with Simulator() as simulator, elsewhere(SIMULATOR_URL=simulator.url):
+        assert "answers 200" in run("health", "simulator")
+    for url, sentence in (("http://127.0.0.1:1", "nothing answers"), ("", "SIMULATOR_URL")):
+        with elsewhere(SIMULATOR_URL=url), pytest.raises(CommandError, match=sentence):
+            run("health", "simulator")
 
 
 def test_the_doctor_tells_of_late_entries_and_unclosed_candles() -> None:
@@ -253,3 +280,23 @@ def test_the_doctor_speaks_json() -> None:
         call_command("doctor", "--json", stdout=out)
     parsed = json.loads(out.getvalue())
     assert {"level", "subject", "sentence", "advice"} == set(parsed[0])
+
+
+def test_the_doctor_asks_every_provider_for_its_chain_and_tells_no_key() -> None:
+    with (
+        LyingServer(GeneratedChain(), keep_secret="s3cr3tkey") as right,
+        LyingServer(GeneratedChain(), keep_secret="s3cr3tkey") as wrong,
+    ):
+        wrong.lie(Lie.WRONG_CHAIN)
+        with elsewhere(RPC_URL_LOCAL=f"{right.url},{wrong.url}", RPC_URL_REI=wrong.url):
+            found = [each for each in doctor.examine() if each.subject.startswith("chain")]
+    told = {(each.subject, each.level) for each in found}
+    assert told == {
+        ("chain local", Level.OK),
+        ("chain local", Level.WARN),
+        ("chain rei", Level.FAIL),
+        ("chains", Level.OK),
+    }
+    assert "s3cr3tkey" not in str(found)
+    assert any("1 of 2 answer as chain 31337" in each.sentence for each in found)
+    assert any("id 31338, not 47805 (rei)" in each.sentence for each in found)

@@ -29,6 +29,8 @@ TABLE = {
     "exchange.reconcile": ("every 60 s", "expiry"),
     "exchange.audit_market_data": ("every 30 s", "stats"),
     "exchange.reconcile_all": ("at 20 0 * * * UTC", "expiry"),
+    "stats.scan_activity": ("every 15 s", "stats"),
+    "stats.prune_activity": ("at 40 0 * * * UTC", "stats"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
     "stats.chain_performance": ("at * * * * * UTC", "stats"),
     "stats.collect_all": ("at */5 * * * * UTC", "stats"),

@@ -46,7 +46,8 @@ class Stack:
         """Brings everything up and prints where it is; StartError or Stopped otherwise."""
         ports = find_ports(self.home, ["broker", "cache", "chain", "flower", "simulator"])
         stores = Stores(self.home, embedded=embedded_stores(os.environ))
-        chain = None if os.environ.get("RPC_URL_LOCAL") else LocalChain(self.home, ports["chain"])
+        has_node = bool(self.env.rpc_url_local.get_secret_value())
+        chain = None if has_node else LocalChain(self.home, ports["chain"])
         self.supervisor.at_end(stores.postgres.tidy)
         self._start_stores(stores, chain)
         logins = self._logins()

@@ -99,6 +99,15 @@ class Stores:
         """The process id of a running store: `postgres`, `valkey-broker`, `valkey-cache`."""
         return next(child.pid for child, service in self._running if service.name == name)
 
+    def restart(self, name: str) -> None:
+        """Kills a running store, as the system would, and starts it anew on what it left."""
+        at = next(i for i, (_, service) in enumerate(self._running) if service.name == name)
+        child, service = self._running.pop(at)
+        child.kill()
+        end(child, service)
+        self._spawn(service)
+        self._wait(*self._running[-1])
+
     def valkey_services(self) -> list[Service]:
         """The wanted Valkeys, ready to be started."""
         servers = {BROKER_STORE: self.broker, CACHE_STORE: self.cache}

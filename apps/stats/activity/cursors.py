@@ -115,4 +115,3 @@ def _told(row: ActivityCursor, *, now: datetime) -> dict[str, Any]:
         "ageSeconds": max(0, round((now - updated).total_seconds())) if updated else None,
         "errors": dict(row.errors),
     }
-

@@ -23,7 +23,7 @@ def first_since(source: Source, time_s: int, *, high: int) -> int:
 
 
 def _bracket(source: Source, time_s: int, high: int) -> tuple[int, int]:
-    """A block before the time, -1 where all are after it, and one that is not, ever further back."""
+    """A block before the time, -1 where there is none, and one that is not before it."""
     reach = 1
     while high > 0:
         probes = [high - (reach << n) for n in range(SPREAD // 2)]

@@ -1,4 +1,4 @@
-"""All that is stored of a window, in one snapshot: days and hours that lie in it, leaves elsewhere."""
+"""All that is stored of a window, in one snapshot: whole days and hours, leaves elsewhere."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.stats.activity import leaves, sets, storing
-from apps.stats.activity.leaves import MINUTE_S, Leaf
+from apps.stats.activity.leaves import Leaf
 from apps.stats.activity.sets import Hashes
 from moonx.core import prepared
 
@@ -81,6 +81,13 @@ class Gathered:
         self.recipients.append(recipients)
         self.transactions += transactions
         self.gas_used += gas_used
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The first and the last block; raises LookupError where there is none."""
+        if self.first_block is None or self.last_block is None:
+            raise LookupError("nothing is stored of the window")
+        return self.first_block, self.last_block
 
     def _reach(self, first: int, last: int) -> None:
         self.blocks += last - first + 1

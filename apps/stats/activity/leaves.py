@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from apps.stats.activity import sets
 from apps.stats.activity.sets import Hashes
-from apps.stats.activity.source import Header, Traffic
+from moonx.core.chains.blocks import Header, Traffic
 
 MINUTE_S = 60
 HASH_BYTES = 32

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import F
 
-from apps.stats.activity import cursors, gathering, leaves, sets, storing, windows
+from apps.stats.activity import cursors, gathering, leaves, sets, storing, telling, windows
 from apps.stats.activity.gathering import Gathered
 from apps.stats.activity.leaves import Leaf
 from apps.stats.models import ActivityCursor, ActivityRecord
@@ -122,12 +122,12 @@ def history(chain: str) -> dict[str, Any]:
 def day(chain: str, now: datetime) -> dict[str, Any]:
     """The last 24 hours as the former service told them: a union by time, not a number of records.
 
-    `records` is how many records end in them. Taken from the figures that the last scan left where
-    they are fresh, else made from rows.
+    `records` is how many records end in them. The figures are those that the last scan left, where
+    they are of this minute and no leaf changed since.
     """
     row = ActivityCursor.objects.filter(pk=chain).first()
     start = now - windows.DAY
-    found = windows.activity(chain, start, now, now).wire()
+    found = telling.standing(row, now=now) or windows.activity(chain, start, now, now).wire()
     return {
         "chain": chain,
         "from": found["from"],

@@ -13,9 +13,10 @@ from django.db import transaction
 
 from apps.stats.activity import cursors, finding, leaves, records, rolling, storing, windows
 from apps.stats.activity.leaves import Leaf, Link, NotAChain
-from apps.stats.activity.source import Source, Tip, Traffic
+from apps.stats.activity.source import Source, Tip
 from apps.stats.models import ActivityCursor, ActivityLeaf, ActivityRecord, LeafState, Span
 from moonx.core import logs, metrics
+from moonx.core.chains.blocks import Traffic
 from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.activity_scan")
@@ -38,7 +39,7 @@ class PastFinality(Exception):
 
 @dataclass(slots=True)
 class Scanned:
-    """What a run did: blocks stored, blocks that a fork took back, and whether it came to the head."""
+    """What a run did: blocks stored, blocks that forks took back, whether it came to the head."""
 
     blocks: int = 0
     depth: int = 0
@@ -88,7 +89,7 @@ class _Scanner:
         settle(self.chain, final=min(tip.final, at.number))
 
     def _start(self, tip: Tip) -> Link:
-        """Where the run goes on; at the first scan, and after a long gap, an hour behind the head."""
+        """Where the run goes on; first, and after a long gap, an hour behind the head."""
         at = cursors.position(cursors.of(self.chain))
         if at is not None and tip.time_s - at.time_s <= LONGEST_GAP_S:
             return at
@@ -152,7 +153,8 @@ class _Scanner:
         if not known:
             return None
         headers = self.source.headers([link.number for link in known])
-        same = [link for link, header in zip(known, headers, strict=True) if link.hash == header.hash]
+        told = zip(known, headers, strict=True)
+        same = [link for link, header in told if link.hash == header.hash]
         return same[-1] if same else None
 
     def _doubt(self, final: Sequence[Link]) -> None:
@@ -162,7 +164,7 @@ class _Scanner:
         if self.now - since < BELIEVED_AFTER:
             raise PastFinality(
                 f"the providers tell another chain than the one whose block {final[0].number} was "
-                f"final; if they still do {BELIEVED_AFTER.seconds} s after they began, theirs is taken"
+                f"final; theirs is taken if they stay at it for {BELIEVED_AFTER.seconds} s"
             )
         log.error("final blocks are replaced", chain=self.chain, final=final[0].number)
 

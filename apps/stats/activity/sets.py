@@ -3,9 +3,9 @@
 An address stands as the first 8 bytes of BLAKE2b of its 20 bytes, read as a little-endian number.
 Its own bytes would not do: precompiles and ground addresses begin with zeros. No key is used: sets
 of several installations stay comparable, and an auditor can make them anew. Whoever looks for two
-addresses of one hash finds a pair with some 2^32 tries, and is counted once for both; to hide behind
-an address of somebody else takes 2^64. By chance, n addresses have n²/2^65 pairs of one hash: for a
-million of them 3 in 100 million.
+addresses of one hash finds a pair with some 2^32 tries, and is counted once for both; to hide
+behind an address of somebody else takes 2^64. By chance, n addresses have n²/2^65 pairs of one
+hash: for a million of them 3 in 100 million.
 """
 
 from collections.abc import Iterable, Sequence

@@ -36,7 +36,10 @@ def of(hashes: Hashes) -> Sketch:
 
 def merged(sketches: Sequence[Sketch]) -> Sketch:
     """The sketch of the union of the sets."""
-    return np.maximum.reduce([np.zeros(REGISTERS, dtype=np.uint8), *sketches])
+    together = np.zeros(REGISTERS, dtype=np.uint8)
+    for sketch in sketches:
+        np.maximum(together, sketch, out=together)
+    return together
 
 
 def estimate(sketch: Sketch) -> int:
@@ -51,7 +54,7 @@ def estimate(sketch: Sketch) -> int:
 
 def disagree(*, exact: int, estimated: int) -> bool:
     """Whether the two lie further apart than chance explains: one of them is wrong."""
-    return abs(exact - estimated) > max(FEW, SIGMAS * ERROR * exact)
+    return abs(exact - estimated) > max(Decimal(FEW), SIGMAS * ERROR * exact)
 
 
 def to_bytes(sketch: Sketch) -> bytes:

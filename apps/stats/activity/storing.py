@@ -6,7 +6,6 @@ is done twice is done once.
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from moonx.core.locks import Lock
 
 LOCK_WAIT_MS = 10_000  # a backfill's batch takes less than a second
 
-PACKED = "first_block, parent_hash, extract(epoch FROM covered_from)::bigint, blocks, senders, recipients"
+FROM_S = "extract(epoch FROM covered_from)::bigint"
+PACKED = f"first_block, parent_hash, {FROM_S}, blocks, senders, recipients"
 READ = f"SELECT {PACKED} FROM stats_activity_leaf WHERE chain = %(chain)s"  # noqa: S608 - a constant
 OF_BLOCK = f"{READ} AND last_block >= %(number)s AND first_block <= %(number)s"
 OF_BLOCKS = f"{READ} AND last_block >= %(first)s AND first_block <= %(last)s ORDER BY first_block"
-OF_MINUTES = f"{READ} AND bucket_start = ANY(%(minutes)s) ORDER BY first_block"
 
 WRITE = """
 INSERT INTO stats_activity_leaf AS l (
@@ -57,6 +56,11 @@ FORGET_AFTER = (
     "DELETE FROM stats_activity_leaf WHERE chain = %(chain)s AND last_block > %(number)s",
     "DELETE FROM stats_activity_rollup WHERE chain = %(chain)s AND last_block > %(number)s",
 )
+RANGES = """
+SELECT first_block, last_block FROM stats_activity_leaf
+WHERE chain = %(chain)s AND last_block >= %(first)s AND first_block <= %(last)s
+ORDER BY first_block
+"""
 EARLIER = """
 SELECT extract(epoch FROM bucket_start) FROM stats_activity_leaf
 WHERE chain = %(chain)s AND bucket_start < to_timestamp(%(bucket_s)s)
@@ -88,9 +92,9 @@ class _Row:
     recipients: bytes
 
 
-def hold(chain: str) -> None:
+def hold(chain: str, *, wait_ms: int = LOCK_WAIT_MS) -> None:
     """Holds the chain's activity until the transaction ends. Raises LockBusy."""
-    locks.hold(Lock.ACTIVITY, locks.key_of(chain), wait_ms=LOCK_WAIT_MS)
+    locks.hold(Lock.ACTIVITY, locks.key_of(chain), wait_ms=wait_ms)
 
 
 def put(chain: str, found: Sequence[Leaf], *, final: int) -> None:
@@ -143,10 +147,11 @@ def of_blocks(chain: str, *, first: int, last: int) -> list[Leaf]:
     return _read(OF_BLOCKS, {"chain": chain, "first": first, "last": last})
 
 
-def of_minutes(chain: str, minutes: Sequence[int]) -> list[Leaf]:
-    """The leaves of these minutes, in order."""
-    moments = [datetime.fromtimestamp(minute, UTC) for minute in minutes]
-    return _read(OF_MINUTES, {"chain": chain, "minutes": moments})
+def ranges(chain: str, *, first: int, last: int) -> list[tuple[int, int]]:
+    """First and last block of each leaf that holds blocks of `first` to `last`, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(RANGES, {"chain": chain, "first": first, "last": last})
+        return list(cursor.fetchall())
 
 
 def last_bucket_before(chain: str, bucket_s: int) -> int | None:

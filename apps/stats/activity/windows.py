@@ -54,13 +54,6 @@ class Activity:
         )
         return {**data, "coverage": format(self.coverage, "f")}
 
-    @property
-    def figures(self) -> dict[str, Any]:
-        """What of it is news where it changes: all but the window's edges and when it was read."""
-        return {
-            key: value for key, value in self.wire().items() if key not in ("from", "to", "asOf")
-        }
-
 
 def oldest(now: datetime) -> datetime:
     """From when on activity is kept."""
@@ -114,9 +107,7 @@ def covered_s(found: Gathered, row: ActivityCursor | None, *, start_s: int, end_
     return gathering.covered_s(spans, start_s=start_s, end_s=end_s)
 
 
-def _coverage(
-    found: Gathered, row: ActivityCursor | None, *, start_s: int, end_s: int
-) -> Decimal:
+def _coverage(found: Gathered, row: ActivityCursor | None, *, start_s: int, end_s: int) -> Decimal:
     covered = covered_s(found, row, start_s=start_s, end_s=end_s)
     return (Decimal(covered) / (end_s - start_s)).quantize(PLACES, rounding=ROUND_DOWN)
 

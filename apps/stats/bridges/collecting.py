@@ -35,7 +35,8 @@ log = logs.get("moonx.bridges")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A quote that is wanted: whom to ask for what, and how long after the others.
+    """A quote that is wanted: whom to ask for what, how long after the others, and how long it
+    may wait for its turn then.
 
     One that is held back is not made.
     """
@@ -45,6 +46,7 @@ class Request:
     endpoint: Endpoint
     probe: Probe
     delay_s: float = 0.0
+    patience_s: float = 0.0
     is_held_back: bool = False
 
 
@@ -133,6 +135,7 @@ def _of_bridge(
     wanted = {corridors.subject_of(service, probe): probe for probe in corridors.probes()}
     room = load.room(allowance, past, now=now) if allowance else ENOUGH
     chosen = load.chosen(list(wanted), last, room=room)
+    spacing_s = allowance.spacing_s if allowance else 0.0
     for subject, probe in wanted.items():
         place = chosen.index(subject) if subject in chosen else None
         yield Request(
@@ -140,7 +143,8 @@ def _of_bridge(
             service=service,
             endpoint=endpoint,
             probe=probe,
-            delay_s=place * allowance.spacing_s if place and allowance else 0.0,
+            delay_s=spacing_s * (place or 0),
+            patience_s=2 * spacing_s,
             is_held_back=place is None,
         )
 
@@ -155,8 +159,26 @@ def _ask_all(requests: Sequence[Request]) -> dict[Subject, Answer]:
 
 
 def _ask(request: Request) -> Answer:
-    """How the request ended; the latency is from the call to the whole answer, or to its end."""
+    """How the request ended. One that the shared budget holds back for a moment, for another came
+    a little late, waits for its turn once."""
     time.sleep(request.delay_s)
+    try:
+        return _asked(request)
+    except CallFailed as held_back:
+        if held_back.retry_after_s > request.patience_s:
+            return HELD_BACK
+        time.sleep(held_back.retry_after_s)
+    try:
+        return _asked(request)
+    except CallFailed:
+        return HELD_BACK
+
+
+def _asked(request: Request) -> Answer:
+    """How a request ended that was made; raises CallFailed (HELD_BACK) for one that was not.
+
+    The latency is from the call to the whole answer, or to the failure.
+    """
     endpoint = request.endpoint
     begun_s = time.monotonic()
     try:
@@ -166,7 +188,7 @@ def _ask(request: Request) -> Answer:
     except CallFailed as failure:
         log.debug("no quote", subject=str(request.subject), why=str(failure))
         if failure.fault is Fault.HELD_BACK:
-            return HELD_BACK
+            raise
         return Answer(fault=failure.fault, latency_ms=_ms_since(begun_s))
     return Answer(fault=NONE, latency_ms=_ms_since(begun_s), route_ms=quote.route_ms)
 

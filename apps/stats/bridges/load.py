@@ -36,7 +36,7 @@ HOUR = timedelta(hours=1)
 # By service and whether a key of ours is sent. What each publishes:
 ALLOWANCES = {
     # 75 quotes in two hours; with a key 100 a minute, counted over two hours.
-    (Service.LIFI, False): Allowance(count=75, window=2 * HOUR, per_minute=10),
+    (Service.LIFI, False): Allowance(count=75, window=2 * HOUR, per_minute=75),
     (Service.LIFI, True): Allowance(count=12_000, window=2 * HOUR, per_minute=100),
     # 50 quotes a minute.
     (Service.RELAY, False): Allowance(count=50, window=timedelta(minutes=1), per_minute=50),

@@ -182,6 +182,7 @@ class Migration(migrations.Migration):
                 ('last_reorg_at', models.DateTimeField(null=True)),
                 ('astray_since', models.DateTimeField(help_text='Since when the providers deny blocks that were final.', null=True)),
                 ('figures', models.JSONField(null=True)),
+                ('figures_of', models.BigIntegerField(default=-1)),
                 ('figures_version', models.BigIntegerField(default=0)),
                 ('figures_at', models.DateTimeField(null=True)),
             ],

@@ -136,7 +136,8 @@ class ActivityCursor(models.Model):
     """How far a chain was scanned, what went wrong, and the figures of the last 24 hours.
 
     `checked_at` is when the chain's head was last seen with all blocks up to it scanned. `version`
-    grows with each change of a leaf, `figures_version` with each change of the figures.
+    grows with each change of a leaf, `figures_version` with each change of the figures, which are
+    those of the leaves' version `figures_of`.
     """
 
     chain = models.TextField(primary_key=True)
@@ -159,6 +160,7 @@ class ActivityCursor(models.Model):
         null=True, help_text="Since when the providers deny blocks that were final."
     )
     figures = models.JSONField(null=True)
+    figures_of = models.BigIntegerField(default=-1)
     figures_version = models.BigIntegerField(default=0)
     figures_at = models.DateTimeField(null=True)
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from apps.stats.activity.source import Header, Tip, Traffic
+from apps.stats.activity.source import Tip
+from moonx.core.chains.blocks import Header, Traffic
 from moonx.core.upstream.faults import CallFailed, Fault
 
 Pair = tuple[int, int | None]  # sender and recipient, by number; None: a contract is created
@@ -28,6 +29,8 @@ class MadeChain:
         self.final_depth = final_depth
         self.told_tip: Tip | None = None
         self.fails: list[Fault] = []
+        self.traffic_fails: list[Fault] = []
+        self.dies_after: int | None = None  # calls for traffic
         self.asked = 0
         self._salt = itertools.count()
         self.mine(start_s, [])
@@ -71,7 +74,6 @@ class MadeChain:
         return self.blocks[-1].header
 
     def tip(self) -> Tip:
-        self.asked += 1
         if self.fails:
             raise CallFailed("the made chain was told to fail", fault=self.fails.pop(0))
         if self.told_tip is not None:
@@ -85,9 +87,18 @@ class MadeChain:
         return Tip(number=number, hash=header.hash, time_s=header.time_s, final=final)
 
     def headers(self, numbers: Sequence[int]) -> list[Header]:
-        return [block.header for block in self.traffic(numbers)]
+        self.asked += 1
+        return [block.header for block in self._blocks(numbers)]
 
     def traffic(self, numbers: Sequence[int]) -> list[Traffic]:
+        if self.dies_after == 0:
+            raise CallFailed("the made chain is gone", fault=Fault.REFUSED)
+        if self.traffic_fails:
+            raise CallFailed("the made chain fails", fault=self.traffic_fails.pop(0))
+        self.dies_after = None if self.dies_after is None else self.dies_after - 1
+        return self._blocks(numbers)
+
+    def _blocks(self, numbers: Sequence[int]) -> list[Traffic]:
         if any(not 0 <= number < len(self.blocks) for number in numbers):
             raise CallFailed("no such block", fault=Fault.NO_RESULT)
         return [self.blocks[number] for number in numbers]

@@ -1,4 +1,4 @@
-"""Following a chain: forks, liars, two scanners, deaths in the middle; always what brute force says."""
+"""Following a chain: forks, liars, two scanners, runs cut off; always what brute force says."""
 
 import random
 from datetime import UTC, datetime

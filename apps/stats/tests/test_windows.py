@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.stats.activity import gathering, rolling, scanning, windows
 from apps.stats.activity.windows import WindowRefused
-from apps.stats.models import ActivityCursor, ActivityRollup, Span
+from apps.stats.models import ActivityRollup, Span
 from apps.stats.tests.made_chain import (
     NOON,
     NOON_S,
@@ -55,7 +55,7 @@ def check_equal(chain: MadeChain, start_s: float, end_s: float, *, name: str = C
 def test_any_window_of_any_chain_with_forks_is_what_brute_force_says(
     seed: int, data: st.DataObject
 ) -> None:
-    rng, name = random.Random(seed), f"made{next(numbers)}"
+    rng, name = random.Random(seed), f"made{next(numbers)}"  # noqa: S311
     chain = MadeChain(final_depth=rng.choice((0, 3, 20)))
     every_s, people = rng.choice((1, 3, 12, 60, 400)), rng.choice((3, 60))
     known_s = 0
@@ -72,7 +72,7 @@ def test_any_window_of_any_chain_with_forks_is_what_brute_force_says(
 
 def hours_of_blocks(hours: int) -> MadeChain:
     """A chain scanned from its first minute on, with a block every three minutes or so."""
-    chain, rng = MadeChain(start_s=NOON_S), random.Random(5)
+    chain, rng = MadeChain(start_s=NOON_S), random.Random(5)  # noqa: S311
     for next_s in (NOON_S + 1800, *range(NOON_S + 12 * 3600, NOON_S + hours * 3600, 12 * 3600)):
         while chain.head.time_s < next_s:
             chain.grow(1, rng, every_s=180, people=120)

@@ -1,8 +1,9 @@
 """Reading a chain: heads of all providers, headers, who sent to whom, receipts, logs."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain as chained
 from typing import Any, TypeVar
 
 from moonx.core import logs
@@ -10,7 +11,7 @@ from moonx.core.chains import blocks, heads, providers, skimming
 from moonx.core.chains.blocks import Header, Log, Receipt, Traffic
 from moonx.core.chains.heads import Agreement, ProviderHead, Tip
 from moonx.core.chains.models import Chain
-from moonx.core.chains.pool import Pool
+from moonx.core.chains.pool import Pool, side_by_side
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.ranges import LogReader
 from moonx.core.chains.replies import ErrorReply
@@ -20,7 +21,8 @@ from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
 
-SLICE = 400  # blocks read from one provider; the next slice may come from another
+SLICE = 100  # blocks read from one provider; the next slice may come from another
+IN_FLIGHT = 3  # slices of a long range: while one is read, the node makes the next
 UNSUPPORTED = ("not supported", "unsupported", "not available", "does not exist", "not found")
 
 T = TypeVar("T")
@@ -52,6 +54,12 @@ class Reader:
         """Who is asked, by public names, in the order of the settings."""
         return tuple(rpc.provider.name for rpc in self._pool.rpcs)
 
+    def check(self) -> dict[str, CallFailed | None]:
+        """Whether each provider answers with the chain's id: None, or why not. Asked now, side by
+        side; raises nothing."""
+        found = self._pool.ask_all(_identity_fault)
+        return dict(zip(self.provider_names, found, strict=True))
+
     def heads(self) -> list[ProviderHead]:
         """Every provider's newest block, asked side by side; a fault in the place of an answer.
 
@@ -79,11 +87,11 @@ class Reader:
 
         Raises CallFailed, NO_RESULT where no provider has one of them (yet).
         """
-        return list(self._sliced(numbers, self._read_headers))
+        return self._sliced(numbers, self._read_headers)
 
     def traffic(self, numbers: Sequence[int]) -> list[Traffic]:
         """Who sent to whom in these blocks, in this order; errors as `headers`."""
-        return list(self._sliced(numbers, self._read_traffic))
+        return self._sliced(numbers, self._read_traffic)
 
     def receipts(self, number: int) -> tuple[Receipt, ...]:
         """What became of a block's transactions, in their order; errors as `headers`."""
@@ -167,10 +175,15 @@ class Reader:
 
     def _sliced(
         self, numbers: Sequence[int], read: Callable[[Rpc, Sequence[int]], list[T]]
-    ) -> Iterator[T]:
-        for start in range(0, len(numbers), SLICE):
-            some = numbers[start : start + SLICE]
-            yield from self._pool.ask(lambda rpc, some=some: read(rpc, some))  # type: ignore[misc]
+    ) -> list[T]:
+        slices = [numbers[start : start + SLICE] for start in range(0, len(numbers), SLICE)]
+
+        def one(some: Sequence[int]) -> list[T]:
+            return self._pool.ask(lambda rpc: read(rpc, some))
+
+        if len(slices) < 2:
+            return one(numbers) if numbers else []
+        return list(chained.from_iterable(side_by_side(one, slices, most=IN_FLIGHT)))
 
     def _read_headers(self, rpc: Rpc, numbers: Sequence[int]) -> list[Header]:
         answers = rpc.many([_block(hex(number)) for number in numbers])
@@ -225,6 +238,14 @@ class Reader:
         if any(each.block_hash != header.hash for each in found):
             raise _other_block(rpc)
         return found
+
+
+def _identity_fault(rpc: Rpc) -> CallFailed | None:
+    try:
+        rpc.identify()
+    except CallFailed as failed:
+        return failed
+    return None
 
 
 def _block(tag: str) -> Call:

@@ -137,9 +137,13 @@ class Rpc:
         """Raises CallFailed (WRONG_CHAIN) where the provider serves another chain; asked at the
         first call of a process and hourly."""
         if time.monotonic() >= self._checked_until_s:
-            self.note_chain(self.try_many([Call("eth_chainId")])[0])
+            self.identify()
         if self._wrong_id is not None:
             raise self._wrong_chain()
+
+    def identify(self) -> None:
+        """Asks now for the chain's id; raises as `check_chain`."""
+        self.note_chain(self.try_many([Call("eth_chainId")])[0])
 
     def note_chain(self, answer: Any) -> None:
         """Takes what `eth_chainId` answered; raises as `check_chain`."""

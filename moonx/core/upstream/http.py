@@ -222,8 +222,16 @@ def _refusal(reply: requests.Response, body: bytes, *, server: str) -> Refusal:
         fault=fault,
         status=reply.status_code,
         body=body[:KEPT_BODY],
-        retry_after_s=wait_of(reply.headers.get("Retry-After", ""), now=datetime.now(UTC)),
+        retry_after_s=wait_of(_asked_wait(reply, fault), now=datetime.now(UTC)),
     )
+
+
+def _asked_wait(reply: requests.Response, fault: Fault) -> str:
+    """What the answer says of when to come back; LI.FI says it by a header of its own."""
+    told: str = reply.headers.get("Retry-After", "")
+    if not told and fault is Fault.RATE_LIMITED:
+        told = reply.headers.get("RateLimit-Reset", "")
+    return told
 
 
 def _failure(error: Exception, *, server: str, timeout_s: float) -> CallFailed:

@@ -1,0 +1,56 @@
+"""What is kept how long: sets for seven days by partitions, sealed days for ever."""
+
+from datetime import datetime
+
+from django.db import connection
+
+from apps.stats.activity import records, sealing, windows
+from apps.stats.models import ActivityCursor
+from moonx.core import logs
+from moonx.core.jobs import Outcome
+from moonx.core.locks import LockBusy
+
+log = logs.get("moonx.activity_days")
+
+AHEAD_DAYS = 3
+IS_READY = "SELECT to_regclass('public.stats_activity_leaf_' || to_char(%s::date + 1, 'YYYYMMDD'))"
+
+
+def prune(*, now: datetime) -> Outcome:
+    """Seals the days that are over, makes partitions for the coming ones, drops the old.
+
+    Sealed first: a day's sets go only seven days after it could have been sealed.
+    """
+    chains = ActivityCursor.objects.values_list("chain", flat=True)
+    sealed = sum(_sealed(chain, now=now) for chain in chains)
+    numbers = {
+        "sealed": sealed,
+        "dropped": roll_days(),
+        "records": records.prune(before=windows.oldest(now)),
+    }
+    return Outcome("Sealed {sealed} days, dropped {dropped} partitions ({ms} ms)", numbers)
+
+
+def _sealed(chain: str, *, now: datetime) -> int:
+    try:
+        return sealing.seal_days(chain, now=now)
+    except LockBusy as error:  # a long backfill: tomorrow's run seals the day
+        log.warning("days not sealed", chain=chain, why=str(error))
+        return 0
+
+
+def ensure_days(*, now: datetime) -> None:
+    """Makes the partitions that scans write to, where nobody did so for days."""
+    with connection.cursor() as cursor:
+        cursor.execute(IS_READY, [now.date()])
+        row = cursor.fetchone()
+    if row[0] is None:
+        roll_days()
+
+
+def roll_days() -> int:
+    """Makes the partitions of the kept and the coming days; returns how many old ones went."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT stats_roll_activity(%s, %s)", [windows.KEEP_DAYS, AHEAD_DAYS])
+        row = cursor.fetchone()
+    return int(row[0])
