@@ -85,10 +85,10 @@ def test_changed_sources_are_noticed_once(tmp_path: Path) -> None:
 
 def test_the_simulator_listens_where_its_address_says() -> None:
     command = command_for("simulator", environment.load(simulator_url="http://127.0.0.1:8123"))
-    assert ("127.0.0.1", "8123") == (
+    assert (
         command[command.index("--host") + 1],
         command[command.index("--port") + 1],
-    )
+    ) == ("127.0.0.1", "8123")
     elsewhere = environment.load(simulator_url="http://simulator:80", moonx_host="0.0.0.0")  # noqa: S104
     command = command_for("simulator", elsewhere)
     assert command[command.index("--host") + 1] == "0.0.0.0"  # noqa: S104
