@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models.functions import Now
 from redis import RedisError
 
@@ -20,6 +19,7 @@ from moonx import schedule
 from moonx.core import clock, presence, startup, valkey
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
+from moonx.core.chains.pool import side_by_side
 from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
 from moonx.core.upstream import endpoints, http
@@ -312,19 +312,11 @@ def _chains() -> Iterator[Finding]:
             "Set RPC_URL_<CHAIN>, or ALCHEMY_API_KEY.",
         )
         return
-    with ThreadPoolExecutor(len(served)) as threads:
-        answers = list(threads.map(_checked, served))
+    answers = side_by_side(lambda chain: Reader.of(chain).check(), served, most=len(served))
     for chain, answer in zip(served, answers, strict=True):
         yield from _of_chain(chain, answer)
     if off:
         yield ok("chains", f"Off, having no URL or being turned off: {', '.join(off)}.")
-
-
-def _checked(chain: Chain) -> dict[str, CallFailed | None]:
-    try:
-        return Reader.of(chain).check()
-    finally:
-        connections.close_all()  # this thread's own, if a circuit's row was read
 
 
 def _of_chain(chain: Chain, answer: dict[str, CallFailed | None]) -> Iterator[Finding]:

@@ -138,6 +138,13 @@ SCHEDULE: tuple[Entry, ...] = (
         when=At(minute="10", hour="0", period=timedelta(days=1)),
         queue="stats",
     ),
+    Entry(task="stats.chain_performance", when=_minutes(1), queue="stats"),
+    Entry(task="stats.collect_all", when=_minutes(5), queue="stats"),
+    Entry(
+        task="stats.prune",
+        when=At(minute="40", hour="0", period=timedelta(days=1)),
+        queue="stats",
+    ),
     Entry(task="stats.bridge_latency", when=_minutes(2), queue="stats", when_simulated=Every(20)),
 )
 

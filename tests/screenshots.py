@@ -37,6 +37,8 @@ CURATED = (
 )
 TRADED = "/#ETHUSDC/1m"
 READER = "alice"
+# By what it is seen that a part of the page of chains has come.
+PART_READY = {"activity": "#activity-plot canvas", "bridges": "#bridges-rows tr[data-key]"}
 START_S = 240
 STOP_S = 60
 SETTLE_MS = 800
@@ -151,6 +153,30 @@ def key_made(page: Page) -> None:
     page.wait_for_selector("#secret:not([hidden])")
 
 
+def chains(page: Page) -> None:
+    """The page of chains with a card, a row of a bridge, and hours of activity."""
+    page.wait_for_selector("#pill[data-state=live]")
+    page.wait_for_selector(".chain[data-chain]")
+    page.wait_for_selector(".chain .plot canvas", state="attached")
+
+
+def chains_part(name: str) -> Prepare:
+    """The page of chains, scrolled to one of its parts."""
+
+    def scrolled(page: Page) -> None:
+        chains(page)
+        page.wait_for_selector(PART_READY[name], state="attached")
+        page.locator(f"#{name}").evaluate("part => part.scrollIntoView()")
+
+    return scrolled
+
+
+def chains_offline(page: Page) -> None:
+    """The page of chains, cut off from what is live."""
+    page.wait_for_selector("#pill[data-state=waiting]")
+    page.wait_for_selector(".chain[data-chain]")
+
+
 def offline(page: Page) -> None:
     """Waits until the page says that it is cut off."""
     page.wait_for_selector("#pill[data-state=waiting]")
@@ -191,6 +217,11 @@ VIEWS = (
     View(name="search", path="/", prepare=searching),
     View(name="loading", path="/", cut="klines"),
     View(name="offline", path="/", cut="socket", prepare=offline),
+    View(name="chains", path="/#chains", prepare=chains),
+    View(name="activity", path="/#chains", prepare=chains_part("activity")),
+    View(name="bridges", path="/#chains", prepare=chains_part("bridges")),
+    View(name="chains-loading", path="/#chains", cut="stats"),
+    View(name="chains-offline", path="/#chains", cut="socket", prepare=chains_offline),
     View(name="keys", path="/keys", prepare=holder),
     View(name="key-made", path="/keys", prepare=key_made),
     View(name="docs", path="/docs"),
@@ -252,6 +283,8 @@ def _cut(page: Page, kind: str) -> list[Route]:
     held: list[Route] = []
     if kind == "klines":
         page.route("**/api/v3/klines*", lambda route: held.append(route))  # noqa: PLW0108 - bound methods take no marks
+    elif kind == "stats":
+        page.route("**/api/v1/stats/**", lambda route: held.append(route))  # noqa: PLW0108 - bound methods take no marks
     elif kind == "socket":
         page.route_web_socket("**/ws", lambda socket: socket.close(code=1001))
     return held

@@ -12,6 +12,12 @@ CHAIN_STALE_AFTER = timedelta(minutes=3, seconds=15)
 BRIDGE_STALE_AFTER = timedelta(minutes=6, seconds=15)
 OVERVIEW_STALE_AFTER = timedelta(minutes=15, seconds=15)
 ACTIVITY_STALE_AFTER = timedelta(minutes=1)
+# By how subjects begin.
+STALE_AFTER = {
+    "chain:": CHAIN_STALE_AFTER,
+    "bridge:": BRIDGE_STALE_AFTER,
+    "overview": OVERVIEW_STALE_AFTER,
+}
 RULE = "stale"
 MS = timedelta(milliseconds=1)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from apps.stats import publishing
-from apps.stats.activity import telling
+from apps.stats import overview, publishing
+from apps.stats.activity import telling as activity_telling
+from apps.stats.chains import telling
 from moonx.core import topics
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
 from moonx.core.chains.registry import UnknownChain
-from moonx.core.events import StatsBridgeLatencyUpdated
+from moonx.core.events import StatsBridgeLatencyUpdated, StatsOverviewUpdated
 from moonx.core.topics import Namespace, UnknownTopic
 
 
@@ -16,6 +17,8 @@ def register() -> None:
     """Makes the channels of statistics known to the gateway."""
     _register_activity()
     _register_bridges()
+    _register_chains()
+    _register_overview()
 
 
 def _register_activity() -> None:
@@ -25,7 +28,7 @@ def _register_activity() -> None:
             public=True,
             arity=1,
             check=_check_chain,
-            snapshot=lambda args: telling.snapshot(_chain_of(args)),
+            snapshot=lambda args: activity_telling.snapshot(_chain_of(args)),
         )
     )
 
@@ -34,6 +37,20 @@ def _register_bridges() -> None:
     topics.register(
         Namespace(
             name="bridges", public=True, arity=0, check=_check_nothing, snapshot=_bridges_snapshot
+        )
+    )
+
+
+def _register_chains() -> None:
+    topics.register(
+        Namespace(name="chain", public=True, arity=1, check=_check_chain, snapshot=_chain_snapshot)
+    )
+
+
+def _register_overview() -> None:
+    topics.register(
+        Namespace(
+            name="overview", public=True, arity=0, check=_check_nothing, snapshot=_overview_snapshot
         )
     )
 
@@ -51,6 +68,15 @@ def _chain_of(args: Sequence[str]) -> Chain:
     if args[0] != str(chain.chain_id):
         raise UnknownTopic(f"Channels name {chain} by its id: {chain.chain_id}.")
     return chain
+
+
+def _chain_snapshot(args: Sequence[str]) -> topics.Snapshot:
+    return telling.snapshot(_chain_of(args))
+
+
+def _overview_snapshot(_: Sequence[str]) -> topics.Snapshot:
+    rows = publishing.newest(overview.SUBJECT)
+    return [(StatsOverviewUpdated.name, row.payload) for row in rows.values()]
 
 
 def _check_nothing(_: Sequence[str]) -> None:

@@ -1,11 +1,9 @@
 """The admin's first page: what needs a human now, and where to look."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.timesince import timesince
 
 from apps.exchange import freshness
@@ -14,6 +12,8 @@ from apps.exchange.audits import rounds
 from apps.exchange.ledger import reconcile
 from apps.exchange.models import Finding, Market, MarketStatus, Ticker, Trader
 from moonx import schedule
+from moonx.admin import statistics
+from moonx.admin.cards import Card, listed, named
 from moonx.core import clock, money, presence
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent
 
@@ -24,17 +24,6 @@ UNCLEAN_AFTER = timedelta(minutes=5)
 SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One question that an operator asks first; `link` leads to the rows behind the answer."""
-
-    title: str
-    figure: str
-    sentence: str
-    link: str
-    is_fine: bool
-
-
 def fill(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Adds to the context of the admin's first page what its template shows."""
     now = clock.db_now()
@@ -42,6 +31,7 @@ def fill(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["processes"] = _processes(now=now)
     context["markets"] = _markets()
     context["lateness"] = _lateness(now=now)
+    context["collectors"] = statistics.collectors(now=now)
     return context
 
 
@@ -56,6 +46,7 @@ def cards(*, now: datetime) -> list[Card]:
         _halted(),
         _frozen(),
         _reconciled(now=now),
+        *statistics.cards(now=now),
     ]
 
 
@@ -64,8 +55,8 @@ def _silent() -> Card:
     return Card(
         title="Silent processes",
         figure=str(len(rows)),
-        sentence=_names(row.role for row in rows) or "Every process reports.",
-        link=_list("core_heartbeat", "state=silent" if rows else ""),
+        sentence=named(row.role for row in rows) or "Every process reports.",
+        link=listed("core_heartbeat", "state=silent" if rows else ""),
         is_fine=not rows,
     )
 
@@ -75,8 +66,8 @@ def _late() -> Card:
     return Card(
         title="Late tasks",
         figure=str(len(rows)),
-        sentence=_names(row.name for row in rows) or "Beat sends everything on time.",
-        link=_list("django_celery_beat_periodictask", "state=late" if rows else ""),
+        sentence=named(row.name for row in rows) or "Beat sends everything on time.",
+        link=listed("django_celery_beat_periodictask", "state=late" if rows else ""),
         is_fine=not rows,
     )
 
@@ -92,7 +83,7 @@ def _waiting(*, now: datetime) -> Card:
         sentence=f"The oldest for {timesince(oldest, now)}: is the relay running?"
         if is_old and oldest
         else f"Published up to position {position:,}.",
-        link=_list("core_outboxevent"),
+        link=listed("core_outboxevent"),
         is_fine=count <= BACKLOG and not is_old,
     )
 
@@ -103,8 +94,8 @@ def _unclosed(*, now: datetime) -> Card:
     return Card(
         title="Stale market data",
         figure=str(len(late)),
-        sentence=_names(late) or "Candles are closed, tickers are fresh.",
-        link=_list("exchange_candlewatermark" if intervals else "exchange_ticker"),
+        sentence=named(late) or "Candles are closed, tickers are fresh.",
+        link=listed("exchange_candlewatermark" if intervals else "exchange_ticker"),
         is_fine=not late,
     )
 
@@ -121,10 +112,10 @@ def _wrong(*, now: datetime) -> Card:
     return Card(
         title="Wrong market data",
         figure=str(count),
-        sentence=_names(f"{row.market} {row.interval} {row.field}" for row in rows[:4])
+        sentence=named(f"{row.market} {row.interval} {row.field}" for row in rows[:4])
         or right
         or "The first look at every bar is under way.",
-        link=_list("exchange_finding", "state=open" if count else ""),
+        link=listed("exchange_finding", "state=open" if count else ""),
         is_fine=not count and not is_late,
     )
 
@@ -134,9 +125,9 @@ def _halted() -> Card:
     return Card(
         title="Halted markets",
         figure=str(len(rows)),
-        sentence=_names(f"{row.symbol} ({row.halt_reason or 'no reason'})" for row in rows)
+        sentence=named(f"{row.symbol} ({row.halt_reason or 'no reason'})" for row in rows)
         or "No market is halted.",
-        link=_list("exchange_market", "status__exact=HALT" if rows else ""),
+        link=listed("exchange_market", "status__exact=HALT" if rows else ""),
         is_fine=not rows,
     )
 
@@ -146,8 +137,8 @@ def _frozen() -> Card:
     return Card(
         title="Frozen traders",
         figure=str(len(rows)),
-        sentence=_names(row.user.username for row in rows) or "Nobody is frozen.",
-        link=_list("exchange_trader", "state=frozen" if rows else ""),
+        sentence=named(row.user.username for row in rows) or "Nobody is frozen.",
+        link=listed("exchange_trader", "state=frozen" if rows else ""),
         is_fine=not rows,
     )
 
@@ -162,22 +153,11 @@ def _reconciled(*, now: datetime) -> Card:
         sentence=f"Last found clean {timesince(seen.updated_at, now)} ago."
         if seen
         else "Not looked at yet.",
-        link=_list("core_publishedevent", "name=system.alert")
+        link=listed("core_publishedevent", "name=system.alert")
         if is_late
-        else _list("exchange_journal"),
+        else listed("exchange_journal"),
         is_fine=not is_late,
     )
-
-
-def _names(names: Any) -> str:
-    every = [str(name) for name in names]
-    more = f" and {len(every) - 3} more" if len(every) > 3 else ""
-    return ", ".join(every[:3]) + more
-
-
-def _list(model: str, query: str = "") -> str:
-    address = reverse(f"admin:{model}_changelist")
-    return f"{address}?{query}" if query else address
 
 
 def _processes(*, now: datetime) -> dict[str, Any]:

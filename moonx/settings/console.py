@@ -61,9 +61,19 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": "Chains",
+                "title": "Statistics",
                 "separator": True,
-                "items": [_list("Chains", "link", "core_chain")],
+                "items": [
+                    _list("Told", "campaign", "stats_published"),
+                    _list("Collectors", "sensors", "stats_collector"),
+                    _list("Chains", "link", "core_chain"),
+                    _list("How chains stand", "health_metrics", "stats_chainwatch"),
+                    _list("Looks at chains", "speed", "stats_chainsample"),
+                    _list("Quotes of bridges", "alt_route", "stats_bridgesample"),
+                    _list("Activity scans", "group_search", "stats_activitycursor"),
+                    _list("Days of activity", "calendar_today", "stats_activityday"),
+                    _list("Records of blocks", "view_module", "stats_activityrecord"),
+                ],
             },
             {
                 "title": "Work",

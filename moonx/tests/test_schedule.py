@@ -32,6 +32,9 @@ TABLE = {
     "stats.scan_activity": ("every 15 s", "stats"),
     "stats.prune_activity": ("at 40 0 * * * UTC", "stats"),
     "realtime.check_heartbeats": ("every 30 s", "stats"),
+    "stats.chain_performance": ("at * * * * * UTC", "stats"),
+    "stats.collect_all": ("at */5 * * * * UTC", "stats"),
+    "stats.prune": ("at 40 0 * * * UTC", "stats"),
     "realtime.prune_events": ("at 10 0 * * * UTC", "stats"),
     "stats.bridge_latency": ("at */2 * * * * UTC", "stats"),
 }

@@ -25,6 +25,7 @@ from moonx.settings import env
 from moonx.up.ports import find_ports
 from moonx.up.process import wait_until
 
+NO_SERVER = "http://127.0.0.1:9"
 START_S = 120  # a busy machine may be slow
 Result = TypeVar("Result")
 
@@ -40,6 +41,7 @@ class Site:
             "MOONX_PORT": str(self.port),
             "MOONX_HOST": "127.0.0.1",
             "ANONYMOUS_READ": str(anonymous_read).lower(),
+            "RPC_URL_BASE": NO_SERVER,  # a chain is watched that has a provider, whoever asks it
         }
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         # Playwright keeps an event loop on the test's thread, where Django refuses to query.

@@ -12,7 +12,7 @@ from apps.stats.activity import windows
 from apps.stats.activity.windows import Activity
 from apps.stats.api import asked, remembered, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
-from apps.stats.api.asked import OfChain, Within
+from apps.stats.api.asked import OfChain, Within, aligned
 from apps.stats.freshness import Age
 from apps.stats.models import ActivityCursor
 from moonx.core import clock
@@ -24,8 +24,6 @@ router = Router(tags=["Statistics"])
 WEIGHT, HOURS_WEIGHT = 5, 10
 HOURS = 24
 HOUR = timedelta(hours=1)
-# Windows up to now end on a whole one of these: who asks at the same time shares the answer.
-ALIGNED_S = 5
 COUNTED = ("senders", "participants", "transactions")
 
 
@@ -81,17 +79,12 @@ def hours(request: HttpRequest, wanted: Query[OfChain]) -> HttpResponse:
 
 def _window(wanted: Wanted, *, now: datetime) -> asked.Window:
     """The window that is asked for; HttpError 400 for one that cannot be answered."""
-    found = asked.window(wanted, now=aligned(now) if wanted.until is None else now)
+    found = asked.window(wanted, now=now)
     try:
         windows.check(found.start, found.end, now)
     except windows.WindowRefused as error:
         raise HttpError(400, str(error)) from None
     return found
-
-
-def aligned(now: datetime) -> datetime:
-    """The last moment whose seconds are a multiple of ALIGNED_S."""
-    return now.replace(second=now.second // ALIGNED_S * ALIGNED_S, microsecond=0)
 
 
 def _hour(chain: Chain, start: datetime, end: datetime, at: remembered.Version) -> dict[str, Any]:

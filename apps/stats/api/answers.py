@@ -73,8 +73,13 @@ def refuse_other_methods(router: Router, paths: Sequence[str]) -> None:
     """Answers what is no GET to these paths with 405 and a sentence."""
     others = [method for method in METHODS if method not in {"GET", "HEAD"}]
     for path in paths:
-        router.api_operation(others, path, include_in_schema=False)(_wrong_method)
+        refusal = _refuse_of_chain if "{chain}" in path else _refuse
+        router.api_operation(others, path, include_in_schema=False)(refusal)
 
 
-def _wrong_method(request: HttpRequest, chain: str = "") -> None:  # noqa: ARG001 - passed by name
+def _refuse(request: HttpRequest) -> None:  # noqa: ARG001 - passed by name
     raise HttpError(405, "This path answers GET only.")
+
+
+def _refuse_of_chain(request: HttpRequest, chain: str) -> None:  # noqa: ARG001 - passed by name
+    _refuse(request)

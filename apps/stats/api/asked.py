@@ -22,6 +22,8 @@ LAST_MS = 253_370_764_800_000  # the year 9999 begins
 DAY = timedelta(hours=24)
 MS = timedelta(milliseconds=1)
 RAW_KEPT, HOURLY_KEPT = timedelta(days=7), timedelta(days=90)
+# Windows up to now end on a whole one of these: who asks at the same time shares the answer.
+ALIGNED_S = 5
 # A clock that is a little ahead of ours still means now.
 AHEAD = timedelta(minutes=1)
 CHAIN_PATTERN = "^[A-Za-z0-9]{1,20}$"
@@ -105,7 +107,7 @@ def window(asked: Within, *, now: datetime) -> Window:
 
     Raises HttpError 400 for one that ends before it begins, or that is not over.
     """
-    end = now if asked.until is None else from_ms(asked.until)
+    end = aligned(now) if asked.until is None else from_ms(asked.until)
     if end > now + AHEAD:
         raise HttpError(400, f"to: lies {_words(end - now)} ahead; the window has to be over.")
     end = min(end, now)
@@ -113,6 +115,11 @@ def window(asked: Within, *, now: datetime) -> Window:
     if start >= end:
         raise HttpError(400, "from: must be before to.")
     return Window(start=start, end=end)
+
+
+def aligned(now: datetime) -> datetime:
+    """The last moment whose seconds are a multiple of ALIGNED_S."""
+    return now.replace(second=now.second // ALIGNED_S * ALIGNED_S, microsecond=0)
 
 
 def kept(found: Window, *, now: datetime, of: timedelta, what: str) -> Window:

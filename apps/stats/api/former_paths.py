@@ -7,9 +7,8 @@ from ninja import Query, Router
 
 from apps.stats.activity import records
 from apps.stats.api import asked, schemas
-from apps.stats.api.activity_paths import aligned
 from apps.stats.api.answers import FAULTS, answer, weighing
-from apps.stats.api.asked import OfChain
+from apps.stats.api.asked import OfChain, aligned
 from moonx.core import clock
 
 router = Router(tags=["Statistics"])

@@ -183,9 +183,14 @@ class Spanned(Camel):
 
 
 class ChainPoint(ChainFigures):
-    """A chain at one time, or over one hour."""
+    """A chain at one time, or over one hour: then ages and lags are its largest."""
 
     time: Moment
+    latency_ms: int | None = Field(description="The providers' median", examples=[120])
+    samples: int = Field(description="Looks that it is made of")
+    healthy: int = Field(description="Those at which the chain was shown healthy")
+    volume24h_usd: Usd | None
+    tvl_usd: Usd | None
 
 
 class ChainHistory(Spanned):

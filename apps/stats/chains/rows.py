@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from apps.stats.chains import providers
+from apps.stats.chains import providers, volumes
 from apps.stats.chains.figures import Hole
 from apps.stats.chains.following import KEPT, Followed, Reorg
 from apps.stats.chains.looking import Known, Probe
@@ -71,7 +71,7 @@ class Memory:
 
 def claim(chains: Collection[str], *, lease: timedelta, now: datetime) -> set[str]:
     """The chains that the caller may look at until the lease is over; others look at the rest."""
-    values = {"chains": sorted(chains), "until": now + lease, "now": now}
+    values: dict[str, Any] = {"chains": sorted(chains), "until": now + lease, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, values)
         return {slug for (slug,) in cursor.fetchall()}
@@ -83,7 +83,7 @@ def remember(chains: Collection[str], *, now: datetime) -> dict[str, Memory]:
     headers, told = _headers(slugs), answers(slugs, since=now - providers.WINDOW)
     tps = usual_tps(slugs, now=now)
     reorgs = _reorgs(slugs, since=now - REORGS_OF)
-    volumes = ChainVolume.objects.in_bulk(slugs)
+    told_volumes = volumes.known(slugs, now=now)
     return {
         watch.chain: Memory(
             watch=watch,
@@ -91,7 +91,7 @@ def remember(chains: Collection[str], *, now: datetime) -> dict[str, Memory]:
             answers=told.get(watch.chain, {}),
             reorgs=reorgs.get(watch.chain, ()),
             usual_tps=tps.get(watch.chain),
-            volume=volumes.get(watch.chain),
+            volume=told_volumes.get(watch.chain),
         )
         for watch in ChainWatch.objects.filter(pk__in=slugs)
     }
@@ -99,18 +99,28 @@ def remember(chains: Collection[str], *, now: datetime) -> dict[str, Memory]:
 
 def _headers(slugs: Sequence[str]) -> dict[str, list[Header]]:
     found: dict[str, list[Header]] = {}
-    rows = ChainHeader.objects.filter(chain__in=slugs).order_by("chain", "number")
+    kept = ChainHeader.objects.filter(chain__in=slugs).order_by("chain", "number")
     # Thousands of rows: models of them would take longer than all the rest.
-    for chain, digest, parent, fee, *others in rows.values_list("chain", *WIDE, *PLAIN):
-        found.setdefault(chain, []).append(
-            Header(
-                hash=bytes(digest),
-                parent_hash=bytes(parent),
-                base_fee_wei=None if fee is None else int(fee),
-                **dict(zip(PLAIN, others, strict=True)),
-            )
-        )
+    for chain, *columns in kept.values_list("chain", *WIDE, *PLAIN):
+        found.setdefault(chain, []).append(_header(columns))
     return found
+
+
+def newest_header(chain: str) -> Header | None:
+    """The chain's newest header that is kept; None before the first."""
+    kept = ChainHeader.objects.filter(chain=chain).order_by("-number")
+    columns = kept.values_list(*WIDE, *PLAIN).first()
+    return _header(columns) if columns else None
+
+
+def _header(columns: Sequence[Any]) -> Header:
+    digest, parent, fee, *others = columns
+    return Header(
+        hash=bytes(digest),
+        parent_hash=bytes(parent),
+        base_fee_wei=None if fee is None else int(fee),
+        **dict(zip(PLAIN, others, strict=True)),
+    )
 
 
 def answers(slugs: Sequence[str], *, since: datetime) -> dict[str, dict[str, list[Answer]]]:
@@ -134,7 +144,7 @@ def usual_tps(slugs: Sequence[str], *, now: datetime) -> dict[str, Decimal]:
     """The median of the same hour of the seven days before; only where there are three of them."""
     hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [hour - timedelta(days=day) for day in range(1, SAME_HOURS + 1)]
-    values = {"chains": list(slugs), "hours": hours, "fewest": FEWEST_DAYS}
+    values: dict[str, Any] = {"chains": list(slugs), "hours": hours, "fewest": FEWEST_DAYS}
     with connection.cursor() as cursor:
         cursor.execute(USUAL_TPS, values)
         return dict(cursor.fetchall())

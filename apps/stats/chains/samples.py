@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Max
+
 from apps.stats.chains import figures, weighing
 from apps.stats.chains.following import Reorg
 from apps.stats.chains.looking import Look
@@ -39,14 +41,14 @@ def sample(
         at=told.at,
         verdict=told.verdict.value,
         samples=1,
-        healthy=told.verdict is Verdict.HEALTHY,
+        healthy=1 if told.verdict is Verdict.HEALTHY else 0,
         **_new_blocks(seen, () if is_first else seen.fresh),
         base_fee_wei=None if pace.base_fee_wei is None else Decimal(pace.base_fee_wei),
         head=told.head.number if told.head else None,
         head_age_ms=told.head_age_ms,
         finality_lag_ms=told.finality_lag_ms,
         latency_ms=_latency_ms(look),
-        reorgs=reorg is not None,
+        reorgs=1 if reorg else 0,
         reorg_depth=reorg.depth if reorg else 0,
         volume24h_usd=volume.volume24h_usd if volume else None,
         tvl_usd=volume.tvl_usd if volume else None,
@@ -57,6 +59,8 @@ def sample(
         n=pace.block_time_ms.n,
         tps=pace.tps,
         gas_used_ratio=pace.gas_used_ratio,
+        reorgs1h=told.reorgs.count,
+        reorgs1h_depth=told.reorgs.max_depth,
     )
 
 
@@ -106,16 +110,25 @@ def times_of(one: ChainSlice) -> dict[int, int]:
 def fold_hours(*, now: datetime) -> int:
     """Folds the present hour and the one before of all chains again; returns how many rows.
 
-    Repeating it changes nothing: an hour is replaced by what its samples add up to.
+    Repeating it changes nothing: an hour is replaced by what its samples add up to. After a pause
+    it begins where the last folded hour is.
     """
+    last = ChainHour.objects.aggregate(last=Max("hour"))["last"]
     start = Interval.H1.shift(Interval.H1.floor(now), -1)
-    groups: dict[tuple[str, datetime], list[ChainSlice]] = {}
-    for sample in ChainSample.objects.filter(at__gte=start, at__lte=now).order_by("at"):
-        groups.setdefault((sample.chain, Interval.H1.floor(sample.at)), []).append(sample)
+    found = ChainSample.objects.filter(at__gte=min(last or start, start), at__lte=now)
+    rows = hours(found.order_by("at"))
     ChainHour.objects.bulk_create(
-        [ChainHour(chain=chain, hour=hour, **fold(of)) for (chain, hour), of in groups.items()],
+        rows,
         update_conflicts=True,
         unique_fields=["chain", "hour"],
         update_fields=FOLDED,
     )
-    return len(groups)
+    return len(rows)
+
+
+def hours(ordered: Iterable[ChainSample]) -> list[ChainHour]:
+    """The hours that the samples make, which are given in the order of time; none is saved."""
+    groups: dict[tuple[str, datetime], list[ChainSlice]] = {}
+    for one in ordered:
+        groups.setdefault((one.chain, Interval.H1.floor(one.at)), []).append(one)
+    return [ChainHour(chain=chain, hour=hour, **fold(of)) for (chain, hour), of in groups.items()]

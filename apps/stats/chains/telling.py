@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from apps.stats.chains import figures
+from apps.stats.chains import figures, rows
 from apps.stats.chains.figures import Pace
 from apps.stats.chains.providers import Provider
 from apps.stats.chains.verdicts import Reorgs
 from apps.stats.changes import ANYWHERE, Bands, DeadBand
-from apps.stats.models import ChainVolume
+from apps.stats.models import ChainVolume, ChainWatch, Published
 from apps.stats.publishing import News
 from apps.stats.vocabulary import Reason, Verdict
 from moonx.core import events, money
@@ -20,6 +20,7 @@ from moonx.core.events import StatsChainPerformanceUpdated, SystemAlert
 from moonx.core.intervals import to_ms
 from moonx.core.push import State
 
+HEAD = "chain.head"
 TENTH, CENT = Decimal("0.1"), Decimal("0.01")
 
 # How far a figure may be from what was told. A head, its age and the number of blocks move with
@@ -97,7 +98,7 @@ def head_state(chain: Chain, head: Header, *, now: datetime) -> State:
     return State(
         topic=f"chain:{chain.chain_id}",
         key=f"chain:{chain.chain_id}:head",
-        name="chain.head",
+        name=HEAD,
         version=to_ms(now),
         data=head_data(chain, head, now=now),
         source_time=now,
@@ -113,7 +114,7 @@ def head_data(chain: Chain, head: Header, *, now: datetime) -> dict[str, object]
             "chain_id": chain.chain_id,
             "number": head.number,
             "hash": f"0x{head.hash.hex()}",
-            "time": head.time_s * 1000,
+            "time_ms": head.time_s * 1000,
             "age_ms": figures.age_ms(head.time_s, now=now),
             "transactions": head.transaction_count,
             "gas_used_ratio": money.shown(ratio, places=4),
@@ -122,6 +123,17 @@ def head_data(chain: Chain, head: Header, *, now: datetime) -> dict[str, object]
         }
     )
     return data
+
+
+def snapshot(chain: Chain) -> list[tuple[str, dict[str, object]]]:
+    """What a new subscriber must know of the chain: what is known of it, and its newest block."""
+    row = Published.objects.filter(subject=subject(chain), as_of__isnull=False).first()
+    told = [(StatsChainPerformanceUpdated.name, row.payload)] if row else []
+    watch = ChainWatch.objects.filter(chain=chain.slug, head_seen_at__isnull=False).first()
+    head = rows.newest_header(chain.slug)
+    if watch is None or watch.head_seen_at is None or head is None:
+        return told
+    return [*told, (HEAD, head_data(chain, head, now=watch.head_seen_at))]
 
 
 def alert(chain: Chain, told: Told, *, is_trouble: bool) -> SystemAlert:

@@ -151,6 +151,8 @@ class Migration(migrations.Migration):
                 ('n', models.IntegerField()),
                 ('tps', models.DecimalField(decimal_places=2, max_digits=20, null=True)),
                 ('gas_used_ratio', models.DecimalField(decimal_places=4, max_digits=8, null=True)),
+                ('reorgs1h', models.IntegerField()),
+                ('reorgs1h_depth', models.IntegerField()),
             ],
             options={
                 'ordering': ['-at'],

@@ -169,6 +169,8 @@ class ChainSample(ChainSlice):
     n = models.IntegerField()
     tps = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     gas_used_ratio = models.DecimalField(max_digits=8, decimal_places=4, null=True)
+    reorgs1h = models.IntegerField()
+    reorgs1h_depth = models.IntegerField()
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-at"]

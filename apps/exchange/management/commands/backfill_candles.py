@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from apps.exchange import candles
 from apps.exchange.candles import Backfilled
-from moonx.core.arguments import moment
 from apps.exchange.models import Market
 from moonx.core import clock
+from moonx.core.arguments import moment
 from moonx.core.intervals import Interval
 from moonx.core.locks import LockBusy
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from apps.exchange import history
 from apps.exchange.history import Imported, ImportRefused, Pair, Plan, Record
-from moonx.core.arguments import moment
 from moonx.core import clock
+from moonx.core.arguments import moment
 from moonx.core.locks import LockBusy
 
 REFUSED, TRY_AGAIN, INTERRUPTED = 1, 75, 130

@@ -12,7 +12,7 @@ from moonx.core.chains.providers import public_name
 from moonx.core.chains.reader import Reader
 from moonx.core.chains.registry import UnknownChain
 from moonx.settings import env
-from moonx.settings.nodes import CHAINS, fault_in
+from moonx.settings.nodes import fault_in
 
 pytestmark = pytest.mark.django_db
 
@@ -28,9 +28,7 @@ def with_settings(**values: str) -> override_settings:
 
 def test_eight_chains_are_known_and_none_is_on_by_itself() -> None:
     slugs = {chain.slug for chain in registry.all()}
-    assert slugs == {
-        *["ethereum", "base", "bsc", "polygon", "optimism", "arbitrum", "rei", "local"]
-    }
+    assert slugs == {"ethereum", "base", "bsc", "polygon", "optimism", "arbitrum", "rei", "local"}
     for chain in registry.all():
         chain.full_clean()
     with with_settings():

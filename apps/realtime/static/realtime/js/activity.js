@@ -3,6 +3,7 @@
 import { byId, el, text } from "./dom.js";
 import { NONE, count, percentage } from "./figures.js";
 import { compare, since } from "./format.js";
+import { isNewer } from "./freshness.js";
 import { clear, say } from "./notes.js";
 import { Plot, hourOf } from "./plots.js";
 import { recall, remember } from "./remembered.js";
@@ -10,7 +11,8 @@ import { now } from "./state.js";
 import * as api from "./statsapi.js";
 
 const HOUR_MS = 3_600_000;
-const SILENT_MS = 120_000; // a scan that says nothing for so long has stopped
+const HOURS_MS = 60_000; // so long hours are not asked for again
+const SILENT_MS = 300_000; // whoever answered last did so before: nobody says that it is still so
 const REMEMBERED = "activity";
 const WHOLE = "1";
 
@@ -22,6 +24,7 @@ let chains = [];
 let chosen = null;
 let day = null;
 let hours = [];
+let askedAt = 0;
 let plot = null;
 let hovered = null;
 
@@ -62,12 +65,14 @@ function choose(chain) {
   drawSwitch(chosen);
   day = null;
   hours = [];
+  box.dataset.waits = "";
   reload();
 }
 
 /** Asks for the chosen chain's figures; whether they came, which it says where they did not. */
 export async function reload() {
   const asked = chosen;
+  askedAt = now();
   if (!asked) {
     say(note, "Addresses are counted where a chain is watched.");
     return true;
@@ -85,11 +90,16 @@ export async function reload() {
   }
 }
 
-/** What the server pushes is that there is more: hours and the day are asked for together. */
-export const concerns = ({ chainId, chain }) => chosen !== null && (chainId === chosen.chainId || chain === chosen.chain);
+/** Takes the day's figures as they are pushed; hours are asked for, where they are older than a minute. */
+export function take(data) {
+  if (data.chainId !== chosen?.chainId || !isNewer(data, day)) return;
+  day = { ...day, ...data, updatedAt: data.asOf, isStale: false };
+  if (now() - askedAt > HOURS_MS) reload();
+}
 
 export function draw() {
   if (!day) return;
+  delete box.dataset.waits;
   if (day.senders === null && !hours.some(({ senders }) => senders !== null)) {
     say(note, "No block was scanned yet: the first figures come with the first minute.");
     return;
@@ -105,6 +115,7 @@ export function draw() {
 }
 
 function drawHours() {
+  if (!hours.length) return;
   const times = hours.map(({ time }) => time / 1000);
   const whole = hours.map((hour) => (isWhole(hour) ? hour.senders : null));
   const part = hours.map((hour) => (isWhole(hour) ? null : hour.senders));
@@ -139,8 +150,8 @@ function hourly({ time, senders, participants, coverage }) {
 /** The age of the figures, where they are known. */
 export function tick() {
   if (!day) return;
-  const told = day.updatedAt ?? day.asOf;
-  const stale = Boolean(day.isStale) || now() - told > SILENT_MS;
+  const stale = Boolean(day.isStale) || now() - day.asOf > SILENT_MS;
+  const scannedAt = day.updatedAt ?? null;
   box.toggleAttribute("data-stale", stale);
-  text(byId("activity-age"), `${stale ? "stale: " : ""}as of ${since(told, now())}`);
+  text(byId("activity-age"), scannedAt === null ? "" : `${stale ? "stale: " : ""}scanned ${since(scannedAt, now())}`);
 }

@@ -24,7 +24,7 @@ let hovered = null;
 /** Shows a row and its points, oldest first. */
 export function draw(row, points) {
   node.hidden = false;
-  const title = `${named(row.provider)}: ${corridorOf(row)}, $${count(row.size)}`;
+  const title = `${named(row.provider)}: ${corridorOf(row)}, ${count(row.size)}`;
   if (text(byId("bridge-title"), title)) delete verdict.dataset.verdict;
   drawVerdict(verdict, standing(row, now()));
   drawReasons(byId("bridge-reasons"), row.reasons);
@@ -43,9 +43,12 @@ export function reveal() {
 }
 
 function drawErrors(row) {
+  const { n, censored, dayP50, dayP95 } = row.latencyMs;
   const lines = [
-    ["Quotes that came", `${percentage(row.successRate)}`],
-    ["Measured, of the last", row.latencyMs.n === null ? "none" : count(row.latencyMs.n)],
+    ["Success, last hour", percentage(row.successRate)],
+    ["Quotes, last hour", n === null ? "0" : count(n)],
+    ["Not waited for", censored ? count(censored) : "none"],
+    ["p50 · p95, last day", `${duration(dayP50)} · ${duration(dayP95)}`],
     ["Errors", errorsOf(row) || "none"],
   ];
   const words = JSON.stringify(lines);

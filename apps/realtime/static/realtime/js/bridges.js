@@ -40,7 +40,7 @@ const numbers = (one, other) => one - other;
 
 const COLUMNS = [
   { name: "corridor", title: "Corridor", order: byCorridor },
-  { name: "size", title: "Size", right: true, order: bySize, draw: (cell, row) => text(cell, `$${count(row.size)}`) },
+  { name: "size", title: "Size", right: true, order: bySize, draw: (cell, row) => text(cell, count(row.size), "In whole coins") },
   { name: "state", title: "Verdict", order: (left, right) => VERDICTS.indexOf(left.verdict) - VERDICTS.indexOf(right.verdict), draw: drawRowVerdict },
   { name: "success", title: "Success", right: true, order: optional(({ successRate }) => successRate, compare), draw: (cell, row) => text(cell, percentage(row.successRate), row.successRate ?? "") },
   { name: "p50", title: "p50", right: true, order: optional(({ latencyMs }) => latencyMs.p50, numbers), draw: (cell, row) => text(cell, duration(row.latencyMs.p50)) },
@@ -61,7 +61,7 @@ function drawRowVerdict(cell, row) {
 /** Asks for all rows and for their last day. Throws ApiError. */
 export async function load() {
   const answer = await api.bridges();
-  for (const row of answer.bridges) put({ ...row, asOf: row.asOf ?? answer.asOf });
+  for (const row of answer.bridges) put(row);
   draw();
   if (!rows.size) return explain("No quote was asked for yet: the first round takes up to two minutes.");
   await loadPoints();

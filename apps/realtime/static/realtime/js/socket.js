@@ -66,6 +66,13 @@ export class Socket {
     }
   }
 
+  // One that is refused takes those along that it was asked for with.
+  #askSingly(channels) {
+    const wanted = channels.filter((channel) => this.#wanted.has(channel));
+    for (const channel of wanted) this.#wanted.set(channel, [channel]);
+    this.#askFor((channel) => wanted.includes(channel));
+  }
+
   /** Whether a channel may be asked for now. */
   #hears(channel) {
     return this.state === "live" && (this.#known || !isOwn(channel));
@@ -174,10 +181,11 @@ export class Socket {
     this.#after("ping", PING_MS, () => this.#ping());
   }
 
-  /** A refusal that names a time is for later, any other is final. */
+  /** A refusal that names a time is for later; any other is final, but of one channel only. */
   refused({ replyTo, data }) {
     const channels = this.#asked.get(replyTo);
     this.#asked.delete(replyTo);
+    if (channels?.length > 1 && !data.retryAfter) return this.#askSingly(channels);
     if (!channels || !data.retryAfter) return this.onError(data);
     this.#after(`again ${channels}`, data.retryAfter * 1000, () => this.#askFor((channel) => channels.includes(channel) && this.#hears(channel)));
   }

@@ -9,13 +9,11 @@ import * as overview from "./overview.js";
 import * as plots from "./plots.js";
 
 const AGAIN_MS = 120_000; // what moved within its bounds is told by none, and shown by then
-const ACTIVITY_MS = 10_000; // at most so often are hours asked for, whatever is pushed
 const COMMON = ["overview", "bridges"];
 
 let socket = null;
 let heard = [];
 let again = null;
-let counting = null;
 
 /** Shows the page, from now on live; `connection` is what it subscribes with. */
 export async function open(connection) {
@@ -82,7 +80,7 @@ const TAKERS = {
   "stats.bridge_latency_updated": (data) => shown(bridges, data),
   "stats.overview_updated": (data) => shown(overview, data),
   "chain.head": takeHead,
-  "activity.updated": takeActivity,
+  "activity.updated": (data) => shown(activity, data),
 };
 
 /** Takes a message; whether it was about this page. */
@@ -99,16 +97,8 @@ function shown(part, data) {
 }
 
 function takeHead(data) {
-  chains.takeHead(data);
+  if (chains.takeHead(data)) loadChains(); // it is looked at again: the verdict is worth something again
   soon(chains.tick);
-}
-
-function takeActivity(data) {
-  if (!activity.concerns(data) || counting) return;
-  counting = setTimeout(() => {
-    counting = null;
-    activity.reload();
-  }, ACTIVITY_MS);
 }
 
 export function restyle() {

@@ -65,6 +65,13 @@ const RULES = {
   providerFault: (reason) => `${reason.provider}: ${causeOf(reason)}`,
   successRate: limited("Success", percentage),
   latencyP95: limited("Time to a quote p95", ms),
+  samples: ({ value, limit }) => `${count(value)} attempts in the last hour, a verdict needs ${limit}`,
+  circuit: () => "Not asked for a while: it failed too often",
+  notWatched: () => "Not watched any more",
+  rateLimited: ({ value }) => `We asked too often: refused ${count(value)} times`,
+  authentication: ({ value }) => `Our key was not taken ${count(value)} times`,
+  heldBack: ({ value }) => `Our own limits held ${count(value)} requests back`,
+  refused: ({ value }) => `What we ask was refused ${count(value)} times`,
 };
 
 const CAUSES = {
