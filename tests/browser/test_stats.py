@@ -64,6 +64,8 @@ def test_what_is_stale_shows_its_age_and_is_not_called_healthy(
     expect(card.locator(".verdict")).to_have_text("Unknown")
     expect(card.locator(".chain-head")).to_have_text("#21,482,193")
     watched.chain("healthy")
+    watched.head(21_482_200)
+    expect(card.locator(".chain-head")).to_have_text("#21,482,200")
     expect(card.locator(".age")).to_have_text(re.compile(r"^sampled \d+ s ago$"))
     expect(card.locator(".verdict")).to_have_text("Healthy")
 

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.stats import publishing
+from apps.stats.chains import telling
 from apps.stats.publishing import News
-from moonx.core import clock
+from moonx.core import clock, push
+from moonx.core.chains import registry
+from moonx.core.chains.blocks import Header
 from moonx.core.events import (
     StatsBridgeLatencyUpdated,
     StatsChainPerformanceUpdated,
@@ -30,6 +33,16 @@ class Watched:
         """The chain Base, sampled so long ago."""
         self._tell(lambda at: _chain(verdict, reasons, at=at, ago=ago))
 
+    def head(self, number: int) -> None:
+        """A new block of Base, by the collector that looked at it."""
+
+        def work() -> None:
+            now = clock.db_now()
+            state = telling.head_state(registry.find(BASE), _header(number, now), now=now)
+            push.publish_states([state], now=now)
+
+        self.site.database(work)
+
     def bridge(self, verdict: str, p95_ms: int, *, provider: str = "lifi", size: int = 100) -> None:
         """A simulated bridge on the way from Ethereum to Base."""
         self._tell(lambda at: _bridge(verdict, p95_ms, provider=provider, size=size, at=at))
@@ -45,6 +58,19 @@ class Watched:
             publishing.publish([News(subject=subject, event=event, bands={})], now=now)
 
         self.site.database(work)
+
+
+def _header(number: int, at: datetime) -> Header:
+    return Header(
+        number=number,
+        hash=bytes(32),
+        parent_hash=bytes(32),
+        time_s=int(at.timestamp()),
+        gas_used=15,
+        gas_limit=30,
+        base_fee_wei=7,
+        transaction_count=3,
+    )
 
 
 def _chain(

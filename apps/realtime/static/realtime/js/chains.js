@@ -77,12 +77,14 @@ export function take(chain) {
   drawPicture(chainId);
 }
 
-/** Takes the newest block; who tells of it has looked at the chain just then. */
-export function takeHead({ chainId, number, time, asOf }) {
+/** Takes the newest block; who tells of it has looked at the chain just then. Whether what stood was stale. */
+export function takeHead({ chainId, number, timeMs, asOf }) {
   const held = chains.get(chainId);
-  if (!held || time < (held.headTime ?? 0)) return;
-  Object.assign(held, { head: number, headTime: time });
+  if (!held || timeMs < (held.headTime ?? 0)) return false;
+  const wasStale = Boolean(held.isStale);
+  Object.assign(held, { head: number, headTime: timeMs });
   if (asOf > (held.sampledAt ?? 0)) Object.assign(held, { sampledAt: asOf, isStale: false });
+  return wasStale && !held.isStale;
 }
 
 async function loadPoints({ chain, chainId }) {

@@ -97,7 +97,7 @@ function shown(part, data) {
 }
 
 function takeHead(data) {
-  chains.takeHead(data);
+  if (chains.takeHead(data)) loadChains(); // it is looked at again: the verdict is worth something again
   soon(chains.tick);
 }
 
