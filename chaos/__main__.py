@@ -145,7 +145,9 @@ def probes(*, n: int | None, seed: int) -> bool:
     with own_world(durable=False) as stores:
         module = importlib.import_module("chaos.probes")
         with Nursery() as nursery:
-            found, done = module.run(nursery, n=module.FULL_N if n is None else n)
+            found, done = module.run(
+                nursery, n=module.FULL_N if n is None else n, each=module.SELDOM
+            )
             caught = module.run_bugs(nursery, processes=module.PROCESSES)
         module.outages(stores, found, done)
     found.hold(sum(not one for one in caught.values()), "seeded bugs that were not found")

@@ -13,7 +13,7 @@ from moonx.core import valkey
 from moonx.core.resilience import CallClass, Target, circuits, guarded, hot, journal
 from moonx.core.resilience.changes import Stored
 from moonx.core.resilience.circuit import Step
-from moonx.core.resilience.hot import Entry
+from moonx.core.resilience.entries import Entry
 from moonx.core.upstream.faults import CallFailed, Fault
 
 ATTEMPTS = 2

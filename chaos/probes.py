@@ -21,8 +21,9 @@ from moonx.up.stores import Stores
 
 FULL_N = 1_000
 PROCESSES = 64
-BUG_ROUNDS = 20
-COLD_EACH, FLUSH_EACH = 5, 5  # of so many rounds one begins cold, and one is flushed
+BUG_ROUNDS = 10
+# Of so many rounds one begins cold, and one is flushed; then every process asks the journal.
+SELDOM, OFTEN = 20, 5
 WAIT_MS = 60_000
 MOST_ROUND_S = 60
 
@@ -39,9 +40,17 @@ class Hammered:
 
 
 def run(
-    nursery: Nursery, *, n: int, bug: ProbeBug = ProbeBug.NONE, processes: int = PROCESSES
+    nursery: Nursery,
+    *,
+    n: int,
+    bug: ProbeBug = ProbeBug.NONE,
+    processes: int = PROCESSES,
+    each: int = OFTEN,
 ) -> tuple[Verdict, Hammered]:
-    """What is found in so many rounds. Database and Valkey must be empty."""
+    """What is found in so many rounds, one of `each` cold and one flushed.
+
+    Database and Valkey must be empty.
+    """
     found, done = Verdict(), Hammered()
     _lay_out(n)
     board().delete(*[key("go", i) for i in range(processes)])
@@ -49,7 +58,7 @@ def run(
         nursery.start("chaos.probers:hammer", child=i, children=processes, bug=bug.value)
         for i in range(processes)
     ]
-    flown = [_round(number, processes) for number in range(n)]
+    flown = [_round(number, processes, each=each) for number in range(n)]
     for i in range(processes):
         board().lpush(key("go", i), "")
     endings = [nursery.wait(pid) for pid in children]
@@ -57,7 +66,7 @@ def run(
     found.hold(sum(bool(one.error) for one in endings), "processes that fell")
     found.hold(sum(count == 0 for count in flown), "rounds without a probe", kind="lost")
     found.hold(sum(count > 1 for count in flown), ONE_PROBE, kind="doubled")
-    _check_journal(found, n)
+    _check_journal(found, n, each=each)
     return found, done
 
 
@@ -81,17 +90,17 @@ def _lay_out(n: int) -> None:
     Circuit.objects.bulk_create(rows)
 
 
-def _is_flushed(number: int) -> bool:
-    return number % FLUSH_EACH == FLUSH_EACH - 1
+def _is_flushed(number: int, *, each: int) -> bool:
+    return number % each == each - 1
 
 
-def _round(number: int, processes: int) -> int:
+def _round(number: int, processes: int, *, each: int) -> int:
     """How many probes one round had."""
     for name in ("flown", "held", "done"):
         board().delete(key(name, number))
-    if number % COLD_EACH:
+    if number % each:
         hot.push(journal.read(target_of(number)))
-    this = Round(number=number, is_flushed=_is_flushed(number))
+    this = Round(number=number, is_flushed=_is_flushed(number, each=each))
     for i in range(processes):
         board().lpush(key("go", i), str(this))
     is_done = wait_until(
@@ -106,10 +115,12 @@ def _round(number: int, processes: int) -> int:
     return int(board().get(key("flown", number)) or 0)
 
 
-def _check_journal(found: Verdict, n: int) -> None:
+def _check_journal(found: Verdict, n: int, *, each: int) -> None:
     """A round leaves HALF_OPEN and, unless its probe lost its fence by a flush, OPEN again."""
     expected = {
-        target_of(number).key: ["HALF_OPEN"] if _is_flushed(number) else ["HALF_OPEN", "OPEN"]
+        target_of(number).key: ["HALF_OPEN"]
+        if _is_flushed(number, each=each)
+        else ["HALF_OPEN", "OPEN"]
         for number in range(n)
     }
     written: dict[str, list[str]] = {name: [] for name in expected}

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models.functions import Now
 from redis import RedisError
 
@@ -20,9 +19,12 @@ from moonx import schedule
 from moonx.core import clock, presence, startup, valkey
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
+from moonx.core.chains.pool import side_by_side
 from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
+from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.faults import CallFailed
+from moonx.core.upstream.services import Service, Standing
 from moonx.settings import former
 from moonx.settings.env import QUEUES
 
@@ -118,6 +120,36 @@ def _server(name: str) -> Finding:
 def _former_settings() -> Iterator[Finding]:
     for name, why in sorted(former.ignored_in(dict(os.environ)).items()):
         yield warn("former settings", f"{name} is set and has no effect.", f"Unset it: {why}.")
+
+
+def _outside_services() -> Iterator[Finding]:
+    """Who answers for what the chains do not tell."""
+    found: dict[Standing, list[str]] = {standing: [] for standing in Standing}
+    for service in Service:
+        found[endpoints.standing(service)].append(service)
+    told = [f"{standing}: {', '.join(names)}" for standing, names in found.items() if names]
+    yield ok("outside services", f"{'; '.join(told).capitalize()}.")
+    if found[Standing.SIMULATED]:
+        yield _simulator(len(found[Standing.SIMULATED]))
+
+
+def _simulator(count: int) -> Finding:
+    try:
+        http.get_json(f"{settings.ENV.simulator_url}/_health", server="It", timeout_s=3)
+    except CallFailed as failure:
+        return fail(
+            "simulator",
+            f"{count} services are left to it. {failure}",
+            "Start it: MOONX_ROLE=simulator manage.py run; or unset SIMULATOR_URL for the real "
+            "services.",
+        )
+    if settings.IS_DEVELOPMENT:
+        return ok("simulator", "It answers; what it feeds is labelled simulated.")
+    return warn(
+        "simulator",
+        f"It answers for {count} services: what is told of them is made up.",
+        "Set their addresses or keys, or unset SIMULATOR_URL.",
+    )
 
 
 def _two_servers() -> Iterator[Finding]:
@@ -280,19 +312,11 @@ def _chains() -> Iterator[Finding]:
             "Set RPC_URL_<CHAIN>, or ALCHEMY_API_KEY.",
         )
         return
-    with ThreadPoolExecutor(len(served)) as threads:
-        answers = list(threads.map(_checked, served))
+    answers = side_by_side(lambda chain: Reader.of(chain).check(), served, most=len(served))
     for chain, answer in zip(served, answers, strict=True):
         yield from _of_chain(chain, answer)
     if off:
         yield ok("chains", f"Off, having no URL or being turned off: {', '.join(off)}.")
-
-
-def _checked(chain: Chain) -> dict[str, CallFailed | None]:
-    try:
-        return Reader.of(chain).check()
-    finally:
-        connections.close_all()  # this thread's own, if a circuit's row was read
 
 
 def _of_chain(chain: Chain, answer: dict[str, CallFailed | None]) -> Iterator[Finding]:
@@ -344,6 +368,7 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
+NOTHING: frozenset[str] = frozenset()
 DATABASE, BROKER, CACHE = frozenset({"database"}), frozenset({"broker"}), frozenset({"cache"})
 QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = (
     (DATABASE | BROKER, _safety),
@@ -357,6 +382,7 @@ QUESTIONS: tuple[tuple[frozenset[str], Callable[[], Iterator[Finding]]], ...] = 
     (DATABASE, _market_data),
     (DATABASE, _ledger),
     (DATABASE | CACHE, _chains),
+    (NOTHING, _outside_services),
     (DATABASE, _events),
     (DATABASE | CACHE, _push_server),
 )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from apps.stats import abreast, overview
+from apps.stats.abreast import Done
 from apps.stats.bridges import collecting as bridge_collecting
 from apps.stats.bridges import history as bridge_history
 from apps.stats.chains import collecting as chain_collecting
@@ -42,8 +43,8 @@ def collect_all(parts: Mapping[str, Part] = PARTS) -> Outcome:
     A part that fails stops no other; the reason is in the log.
     """
     ran = abreast.run({name: partial(_run, part) for name, part in parts.items()})
-    after = abreast.run({"hours": _fold, "overview": _overview})
-    ends = {**ran, **after}
+    last: dict[str, Callable[[], object]] = {"hours": _fold, "overview": _overview}
+    ends: dict[str, Done[object]] = {**ran, **abreast.run(last)}
     for name, end in ends.items():
         if end.error:
             log.error("a part of the collection failed", part=name, exc_info=end.error)

@@ -78,7 +78,8 @@ def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
     works: dict[str, Callable[[], Any]] = {
         slug: partial(_guarded, volume, endpoint, chain.llama_name) for slug, chain in known.items()
     }
-    done = abreast.run({**works, LOCKED: partial(_guarded, locked, endpoint)})
+    works[LOCKED] = partial(_guarded, locked, endpoint)
+    done = abreast.run(works)
     listed = _value(done[LOCKED], what="value locked") or []
     found = {
         slug: Figures(

@@ -13,7 +13,9 @@ from benchmarks import (
     order_to_browser,
     placing,
     relay,
+    scan,
     tickers,
+    uniques,
 )
 from benchmarks.harness import Bench
 
@@ -97,3 +99,17 @@ def test_both_servers_answer_when_the_order_was_matched() -> None:
     placing.run(bench, n=12, clients=3)
     assert bench.faults == []
     assert names(bench) == ["placing.http"]
+
+
+def test_our_reader_and_a_loop_find_the_same_people() -> None:
+    bench = small("scan")
+    scan.run(bench, n=20, with_etl=False)  # its packages are fetched, which no test does
+    assert bench.faults == []
+    assert names(bench) == [f"scan.web3_loop.{size}_tx" for size in (20, 5, 170)]
+
+
+def test_who_was_active_is_counted_as_sets_of_addresses_count_it() -> None:
+    bench = small("uniques")
+    uniques.run(bench, n=2400)
+    assert bench.faults == []
+    assert names(bench) == ["uniques.rows", "uniques.memory"]

@@ -86,7 +86,8 @@ def _held(wallet: str, chain_id: int, address: str) -> int:
     share = moods.chance("held", wallet.lower(), chain_id, str(address).lower())
     if coin is None or share < 0.5:
         return 0
-    return int((share - 0.5) * LARGEST_HOLDING) * 10**coin.decimals
+    coins_held = int((share - 0.5) * LARGEST_HOLDING)
+    return coins_held * int(10**coin.decimals)
 
 
 def _padded(amount: int) -> str:

@@ -25,6 +25,7 @@ from moonx.core.locks import Lock
 from moonx.core.models import Cursor
 from moonx.doctor import Finding, Level
 from moonx.settings import env
+from moonx.simulator.tests.server import Simulator
 
 pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 
@@ -194,6 +195,30 @@ def test_the_doctor_fails_for_what_does_not_run_and_says_how_to_start_it() -> No
     with pytest.raises(SystemExit) as ended:
         run("doctor")
     assert ended.value.code == 1
+
+
+def test_the_doctor_tells_which_outside_services_are_real_simulated_or_off() -> None:
+    with elsewhere(LIFI_API_KEY="k"):
+        assert findings()["outside services"].sentence == (
+            "Real: lifi, relay, defillama, defillama-coins, binance, coingecko, dexscreener; "
+            "off: 1inch, alchemy."
+        )
+    with Simulator() as simulator, elsewhere(LIFI_API_KEY="k", SIMULATOR_URL=simulator.url):
+        found = findings()
+    assert found["outside services"].sentence.startswith("Real: lifi; simulated: relay, 1inch,")
+    assert found["simulator"].level is Level.OK
+    with elsewhere(SIMULATOR_URL="http://127.0.0.1:1"):
+        gone = findings()["simulator"]
+    assert gone.level is Level.FAIL
+    assert "MOONX_ROLE=simulator" in gone.advice
+
+
+def test_a_simulator_is_healthy_while_it_answers() -> None:
+    with Simulator() as simulator, elsewhere(SIMULATOR_URL=simulator.url):
+        assert "answers 200" in run("health", "simulator")
+    for url, sentence in (("http://127.0.0.1:1", "nothing answers"), ("", "SIMULATOR_URL")):
+        with elsewhere(SIMULATOR_URL=url), pytest.raises(CommandError, match=sentence):
+            run("health", "simulator")
 
 
 def test_the_doctor_tells_of_late_entries_and_unclosed_candles() -> None:

@@ -57,6 +57,7 @@ def backfill(
     dry_run: bool = False,
     on_step: OnStep = lambda _done, _total: None,
     sleep: Sleep = time.sleep,
+    batch: int = BATCH,
 ) -> Backfilled:
     """Fills in the blocks of [start, end) that are not known, minute by whole minute.
 
@@ -64,7 +65,7 @@ def backfill(
     reads only what is missing still. A call that fails for the moment is made three times. Raises
     BackfillRefused, CallFailed, LockBusy.
     """
-    filler = _Filler(chain, source, on_step=on_step, sleep=sleep)
+    filler = _Filler(chain, source, on_step=on_step, sleep=sleep, batch=batch)
     filler.done.holes = filler.holes(start, end, now)
     if not dry_run:
         filler.run()
@@ -74,8 +75,10 @@ def backfill(
 class _Filler:
     """One run."""
 
-    def __init__(self, chain: str, source: Source, *, on_step: OnStep, sleep: Sleep) -> None:
-        self.chain, self.source = chain, source
+    def __init__(
+        self, chain: str, source: Source, *, on_step: OnStep, sleep: Sleep, batch: int
+    ) -> None:
+        self.chain, self.source, self.batch = chain, source, batch
         self.on_step, self.sleep = on_step, sleep
         self.done = Backfilled()
 
@@ -112,7 +115,7 @@ class _Filler:
                 self.on_step(self.done.blocks, total)
 
     def _batch(self, parent: Link, last: int) -> Link:
-        numbers = range(parent.number + 1, min(last, parent.number + BATCH) + 1)
+        numbers = range(parent.number + 1, min(last, parent.number + self.batch) + 1)
         traffic = self._tried(lambda: self.source.traffic(numbers))
         if len(leaves.linked(traffic, parent)) != len(numbers):
             raise BackfillRefused(

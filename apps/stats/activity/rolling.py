@@ -63,9 +63,12 @@ def roll_missing(chain: str, span: Span) -> int:
 
 
 def _roll_one(chain: str, span: Span, start_s: int) -> bool:
+    return is_over(chain, stop_s=start_s + LENGTH_S[span]) and write(chain, span, start_s)
+
+
+def write(chain: str, span: Span, start_s: int) -> bool:
+    """Rolls the span up as it stands; whether there was anything in it."""
     stop_s = start_s + LENGTH_S[span]
-    if not is_over(chain, stop_s=stop_s):
-        return False
     found = gathering.of_times(chain, start_s=start_s, end_s=stop_s)
     if found.first_block is None:
         return False

@@ -92,9 +92,9 @@ class _Row:
     recipients: bytes
 
 
-def hold(chain: str) -> None:
+def hold(chain: str, *, wait_ms: int = LOCK_WAIT_MS) -> None:
     """Holds the chain's activity until the transaction ends. Raises LockBusy."""
-    locks.hold(Lock.ACTIVITY, locks.key_of(chain), wait_ms=LOCK_WAIT_MS)
+    locks.hold(Lock.ACTIVITY, locks.key_of(chain), wait_ms=wait_ms)
 
 
 def put(chain: str, found: Sequence[Leaf], *, final: int) -> None:

@@ -17,6 +17,9 @@ from apps.stats.models import BridgeHour, BridgeSample
 from moonx.core.intervals import EPOCH, Interval, to_ms
 
 RAW_KEPT, HOURS_KEPT = timedelta(days=7), timedelta(days=90)
+# A look keeps its samples at its end under the time of its begin: an hour that is folded in between
+# would lack them for ever.
+LOOK_OVER = timedelta(minutes=2)
 KEYS = "provider, source, target, size, simulated, date_trunc('hour', sampled_at, 'UTC')"
 
 # A run that folds an hour again replaces it.
@@ -87,7 +90,7 @@ def hourly(wanted: Wanted, *, start: datetime, end: datetime) -> list[Series]:
 
 def fold(*, now: datetime) -> int:
     """Makes the rows of the hours that are over and have none yet; returns how many rows."""
-    start, end = _unfolded(), Interval.H1.floor(now)
+    start, end = _unfolded(), Interval.H1.floor(now - LOOK_OVER)
     if start >= end:
         return 0
     with connection.cursor() as cursor:

@@ -71,7 +71,7 @@ class Memory:
 
 def claim(chains: Collection[str], *, lease: timedelta, now: datetime) -> set[str]:
     """The chains that the caller may look at until the lease is over; others look at the rest."""
-    values = {"chains": sorted(chains), "until": now + lease, "now": now}
+    values: dict[str, Any] = {"chains": sorted(chains), "until": now + lease, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, values)
         return {slug for (slug,) in cursor.fetchall()}
@@ -144,7 +144,7 @@ def usual_tps(slugs: Sequence[str], *, now: datetime) -> dict[str, Decimal]:
     """The median of the same hour of the seven days before; only where there are three of them."""
     hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [hour - timedelta(days=day) for day in range(1, SAME_HOURS + 1)]
-    values = {"chains": list(slugs), "hours": hours, "fewest": FEWEST_DAYS}
+    values: dict[str, Any] = {"chains": list(slugs), "hours": hours, "fewest": FEWEST_DAYS}
     with connection.cursor() as cursor:
         cursor.execute(USUAL_TPS, values)
         return dict(cursor.fetchall())

@@ -36,8 +36,8 @@ def _row(slug: str, told: Figures, before: ChainVolume | None, *, now: datetime)
     stands = before if before and _stands(before, told, now=now) else None
     return ChainVolume(
         chain=slug,
-        volume24h_usd=_either(told.volume24h_usd, stands and stands.volume24h_usd),
-        tvl_usd=_either(told.tvl_usd, stands and stands.tvl_usd),
+        volume24h_usd=_either(told.volume24h_usd, stands.volume24h_usd if stands else None),
+        tvl_usd=_either(told.tvl_usd, stands.tvl_usd if stands else None),
         as_of=now,
         simulated=told.simulated,
     )

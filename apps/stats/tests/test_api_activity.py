@@ -41,7 +41,7 @@ def scanned() -> MadeChain:
     """A chain whose blocks of the last two hours and a bit are stored as those of REI."""
     start = clock.db_now() - timedelta(hours=2, minutes=10)
     chain = MadeChain(start_s=round(start.timestamp()))
-    chain.grow(260, random.Random(5), every_s=40)  # noqa: S311
+    chain.grow(220, random.Random(5), every_s=40)  # noqa: S311
     scan(chain)
     return chain
 

@@ -116,7 +116,7 @@ def test_a_bridge_whose_circuit_is_open_is_never_healthy(counts: dict[str, int])
 
 
 def test_a_circuit_that_our_own_fault_opened_leaves_it_unknown() -> None:
-    counts = {Fault.AUTHENTICATION: 9, Fault.HELD_BACK: 3}
+    counts: dict[str, int] = {Fault.AUTHENTICATION: 9, Fault.HELD_BACK: 3}
     found, reasons = judged(counts, is_open=True, last=Fault.AUTHENTICATION)
     assert found is Verdict.UNKNOWN
     assert [reason["rule"] for reason in reasons] == ["samples", "heldBack", "authentication"]

@@ -12,6 +12,7 @@ import pytest
 from apps.stats.chains import figures
 from apps.stats.chains.figures import Hole, Percentiles
 from apps.stats.tests.headers import START_S, after, at, every_ms, header, steady
+from moonx.core.chains.blocks import Header
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_transactions_are_counted_over_the_time_that_their_blocks_took() -> None
 
 
 @pytest.mark.parametrize("headers", [[], steady(1), at([0, 0])])
-def test_transactions_per_second_are_unknown_where_no_time_passed(headers: list[object]) -> None:
+def test_transactions_per_second_are_unknown_where_no_time_passed(headers: list[Header]) -> None:
     assert figures.tps(headers) is None
 
 

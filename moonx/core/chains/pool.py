@@ -14,6 +14,7 @@ from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -50,18 +51,26 @@ class Pool:
 
     def ask_all(self, work: Callable[[Rpc], T]) -> list[T]:
         """What each of them brings, asked side by side; `work` raises nothing."""
-        if len(self.rpcs) < 2:
-            return [work(rpc) for rpc in self.rpcs]
-        with ThreadPoolExecutor(len(self.rpcs), thread_name_prefix="rpc") as threads:
-            return list(threads.map(lambda rpc: _in_thread(work, rpc), self.rpcs))
+        return side_by_side(work, self.rpcs, most=len(self.rpcs))
 
 
-def _in_thread(work: Callable[[Rpc], T], rpc: Rpc) -> T:
-    try:
-        return work(rpc)
-    finally:
-        # A thread's own, if the guard needed one: the thread ends here.
-        connections.close_all()
+def side_by_side(work: Callable[[A], T], each: Sequence[A], *, most: int) -> list[T]:
+    """`work` of each, at most so many at once, in their order; raises what the first raised."""
+    if len(each) < 2:
+        return [work(one) for one in each]
+
+    def in_thread(one: A) -> T:
+        try:
+            return work(one)
+        finally:
+            connections.close_all()  # the thread's own, if a circuit's row was read or written
+
+    with ThreadPoolExecutor(min(most, len(each)), thread_name_prefix="rpc") as threads:
+        try:
+            return list(threads.map(in_thread, each))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
 
 
 def _together(failures: Sequence[CallFailed]) -> CallFailed:

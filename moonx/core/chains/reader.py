@@ -1,8 +1,9 @@
 """Reading a chain: heads of all providers, headers, who sent to whom, receipts, logs."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain as chained
 from typing import Any, TypeVar
 
 from moonx.core import logs
@@ -10,7 +11,7 @@ from moonx.core.chains import blocks, heads, providers, skimming
 from moonx.core.chains.blocks import Header, Log, Receipt, Traffic
 from moonx.core.chains.heads import Agreement, ProviderHead, Tip
 from moonx.core.chains.models import Chain
-from moonx.core.chains.pool import Pool
+from moonx.core.chains.pool import Pool, side_by_side
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.ranges import LogReader
 from moonx.core.chains.replies import ErrorReply
@@ -20,7 +21,8 @@ from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
 
-SLICE = 400  # blocks read from one provider; the next slice may come from another
+SLICE = 100  # blocks read from one provider; the next slice may come from another
+IN_FLIGHT = 3  # slices of a long range: while one is read, the node makes the next
 UNSUPPORTED = ("not supported", "unsupported", "not available", "does not exist", "not found")
 
 T = TypeVar("T")
@@ -85,11 +87,11 @@ class Reader:
 
         Raises CallFailed, NO_RESULT where no provider has one of them (yet).
         """
-        return list(self._sliced(numbers, self._read_headers))
+        return self._sliced(numbers, self._read_headers)
 
     def traffic(self, numbers: Sequence[int]) -> list[Traffic]:
         """Who sent to whom in these blocks, in this order; errors as `headers`."""
-        return list(self._sliced(numbers, self._read_traffic))
+        return self._sliced(numbers, self._read_traffic)
 
     def receipts(self, number: int) -> tuple[Receipt, ...]:
         """What became of a block's transactions, in their order; errors as `headers`."""
@@ -173,10 +175,15 @@ class Reader:
 
     def _sliced(
         self, numbers: Sequence[int], read: Callable[[Rpc, Sequence[int]], list[T]]
-    ) -> Iterator[T]:
-        for start in range(0, len(numbers), SLICE):
-            some = numbers[start : start + SLICE]
-            yield from self._pool.ask(lambda rpc, some=some: read(rpc, some))  # type: ignore[misc]
+    ) -> list[T]:
+        slices = [numbers[start : start + SLICE] for start in range(0, len(numbers), SLICE)]
+
+        def one(some: Sequence[int]) -> list[T]:
+            return self._pool.ask(lambda rpc: read(rpc, some))
+
+        if len(slices) < 2:
+            return one(numbers) if numbers else []
+        return list(chained.from_iterable(side_by_side(one, slices, most=IN_FLIGHT)))
 
     def _read_headers(self, rpc: Rpc, numbers: Sequence[int]) -> list[Header]:
         answers = rpc.many([_block(hex(number)) for number in numbers])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from moonx.core.resilience.circuit import CircuitState, Rules, Step, Tally
-from moonx.core.resilience.hot import Entry, Finish
+from moonx.core.resilience.entries import Entry, Finish
 from moonx.core.resilience.tallying import Batch, Window
 
 

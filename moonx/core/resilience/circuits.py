@@ -51,7 +51,8 @@ from moonx.core.resilience.circuit import (
     tripped,
     usual_s,
 )
-from moonx.core.resilience.hot import Copy, Entry, Finish
+from moonx.core.resilience.entries import Entry, Finish
+from moonx.core.resilience.hot import Copy
 from moonx.core.resilience.leases import Leases
 from moonx.core.resilience.tallying import Batch
 

@@ -11,7 +11,7 @@ from moonx.core.resilience import backoff, circuits, limits
 from moonx.core.resilience.backoff import Backoff
 from moonx.core.resilience.circuit import CircuitState, Outcome, Target, outcome_of, spared
 from moonx.core.resilience.circuits import NO_ERA, Pass, Refusal
-from moonx.core.resilience.hot import Entry
+from moonx.core.resilience.entries import Entry
 from moonx.core.upstream.faults import CallFailed, Fault
 
 T = TypeVar("T")
@@ -127,11 +127,11 @@ def retrying(
     pause: Callable[[float], object] = time.sleep,
     draw: Callable[[], float] = random.random,
 ) -> T:
-    """What `call` returns, tried again after transient failures while `policy` and time allow it.
+    """What `call` returns, tried again after transient failures as `policy` and time allow.
 
-    `deadline_s` is how long all tries may take together, waits included: no try begins later. All
-    retries of a provider are at most a tenth of its calls, or the failure is final at once. Raises
-    the last CallFailed.
+    `call` is guarded by itself. `deadline_s` is how long all tries may take together, waits
+    included: no try begins later. All retries of a provider are at most a tenth of its calls, or
+    the failure is final at once. Raises the last CallFailed.
     """
     ends_s = time.monotonic() + deadline_s
     failed = 0
@@ -142,13 +142,19 @@ def retrying(
             failed += 1
             if not failure.is_transient or failed >= policy.tries:
                 raise
-            wait_s = backoff.wait_s(
-                policy, failed=failed, draw=draw(), retry_after_s=failure.retry_after_s
-            )
+            wait_s = _wait_s(failure, policy, failed=failed, draw=draw())
             is_late = time.monotonic() + wait_s >= ends_s
             if is_late or not limits.may_retry(target.provider):
                 raise
         pause(wait_s)
+
+
+def _wait_s(failure: CallFailed, policy: Backoff, *, failed: int, draw: float) -> float:
+    """Whoever was held back was so together with all others, and must not come back with them."""
+    asked_s = failure.retry_after_s
+    if failure.fault is Fault.HELD_BACK:
+        return asked_s + backoff.herd_wait_s(policy, failed=failed, draw=draw)
+    return backoff.wait_s(policy, failed=failed, draw=draw, retry_after_s=asked_s)
 
 
 def state_of(targets: Iterable[Target]) -> dict[Target, CircuitState]:

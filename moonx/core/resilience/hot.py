@@ -6,7 +6,6 @@ finds no server decides for itself for a while.
 
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -28,6 +27,7 @@ from moonx.core.resilience.circuit import (
     Target,
     Trip,
 )
+from moonx.core.resilience.entries import Entry, Finish
 from moonx.core.resilience.tallying import Batch
 
 # A server that takes longer holds up calls that it was to protect.
@@ -38,26 +38,6 @@ JOURNAL_LEASE_MS = 10_000  # more than the journal ever takes
 UNREACHABLE = (RedisError, OSError)
 
 log = logs.get("moonx.circuits")
-
-
-class Entry(StrEnum):
-    """What became of a call that asked to pass."""
-
-    IN = "in"
-    STALE = "stale"  # the circuit is in another era than the caller believed
-    HELD = "held"
-    WAIT = "wait"
-    BUSY = "busy"
-    RAMP = "ramp"
-
-
-class Finish(StrEnum):
-    """What became of a probe's outcome."""
-
-    STALE = "stale"
-    MORE = "more"
-    ENOUGH = "enough"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from moonx.core import logs
 from moonx.core.resilience import hot
 from moonx.core.resilience.alone import Alone
 from moonx.core.resilience.circuit import CircuitState, Rules, Step, Tally, Target
-from moonx.core.resilience.hot import Entry, Finish
+from moonx.core.resilience.entries import Entry, Finish
 from moonx.core.resilience.tallying import Batch
 
 log = logs.get("moonx.circuits")

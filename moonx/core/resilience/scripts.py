@@ -44,7 +44,7 @@ end
 if calls > 0 and c[1] == ARGV[1] and c[2] == 'CLOSED' then
   local bucket = math.floor(now / ARGV[8])
   local run = tonumber(redis.call('HGET', KEYS[2], 'run')) or 0
-  tally[4] = math.max(run + ARGV[5], tonumber(ARGV[7]))
+  tally[4] = math.max(tonumber(ARGV[5]) > 0 and run + ARGV[5] or 0, tonumber(ARGV[7]))
   run = failures == calls and run + failures or tonumber(ARGV[6])
   redis.call('HSET', KEYS[2], 'run', run)
   for i, what in ipairs({'calls', 'failures', 'slow'}) do

@@ -34,17 +34,6 @@ class Batch:
         self.calls += 1
         self.slow += is_slow
 
-    def merge(self, later: "Batch") -> None:
-        """Takes in what was gathered after it."""
-        if self.failures == self.calls:
-            self.leading += later.leading
-        self.longest = max(self.longest, later.longest, self.trailing + later.leading)
-        all_failed = later.failures == later.calls
-        self.trailing = self.trailing + later.calls if all_failed else later.trailing
-        self.calls += later.calls
-        self.failures += later.failures
-        self.slow += later.slow
-
 
 @dataclass(slots=True)
 class Window:
@@ -59,7 +48,7 @@ class Window:
         self.buckets.append((bucket, batch.calls, batch.failures, batch.slow))
         while self.buckets[0][0] <= bucket - rules.buckets:
             self.buckets.popleft()
-        streak = max(self.run + batch.leading, batch.longest)
+        streak = max(self.run + batch.leading if batch.leading else 0, batch.longest)
         all_failed = batch.failures == batch.calls
         self.run = self.run + batch.failures if all_failed else batch.trailing
         return Tally(

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from moonx.core.upstream.services import Service, Standing
 
+ALCHEMY_DATA = "https://api.g.alchemy.com"
 LATEST = "/latest"  # what users of the former services have at the end of DexScreener's address
 
 
@@ -110,6 +111,7 @@ PATHS = {
     Service.ONEINCH: "/1inch",
     Service.DEFILLAMA: "/defillama",
     Service.DEFILLAMA_COINS: "/defillama-coins",
+    Service.ALCHEMY: "/alchemy",
     Service.BINANCE: "/binance",
     Service.COINGECKO: "/coingecko/api/v3",
     Service.DEXSCREENER: "/dexscreener",
@@ -163,6 +165,17 @@ def _defillama_coins(env: Any) -> Given:
     )
 
 
+def _alchemy(env: Any) -> Given:
+    # Its nodes are the chains' matter; this is what knows wallets and prices.
+    return Given(
+        base_url=ALCHEMY_DATA,
+        key=env.alchemy_api_key,
+        key_header="Authorization",
+        needs_key=True,
+        timeout_ms=env.alchemy_timeout,
+    )
+
+
 def _binance(env: Any) -> Given:
     return Given(
         base_url=env.binance_base_url,
@@ -198,6 +211,7 @@ _GIVEN: dict[Service, Callable[[Any], Given]] = {
     Service.ONEINCH: _oneinch,
     Service.DEFILLAMA: _defillama,
     Service.DEFILLAMA_COINS: _defillama_coins,
+    Service.ALCHEMY: _alchemy,
     Service.BINANCE: _binance,
     Service.COINGECKO: _coingecko,
     Service.DEXSCREENER: _dexscreener,

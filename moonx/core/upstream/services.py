@@ -11,6 +11,7 @@ class Service(StrEnum):
     ONEINCH = "1inch"
     DEFILLAMA = "defillama"
     DEFILLAMA_COINS = "defillama-coins"
+    ALCHEMY = "alchemy"
     BINANCE = "binance"
     COINGECKO = "coingecko"
     DEXSCREENER = "dexscreener"

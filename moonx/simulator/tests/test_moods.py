@@ -21,7 +21,7 @@ CALLS = range(1, 2001)
 def latencies(seed: int) -> list[float]:
     mood = Mood(latency_ms=200)
     facts = {"seed": seed, "service": "lifi", "now_s": 0.0}
-    return [moods.latency_s(mood, count=count, **facts) for count in CALLS]  # type: ignore[arg-type]
+    return [moods.latency_s(mood, count=count, **facts) for count in CALLS]
 
 
 def test_latency_is_about_as_usual_with_a_tail_to_one_side() -> None:
@@ -55,7 +55,7 @@ def test_latency_sways_with_time() -> None:
     ],
 )
 def test_a_share_of_calls_fails_as_it_is_told(name: str, whim: Whim) -> None:
-    mood = Mood(latency_ms=0, **{name: 0.3})  # type: ignore[arg-type]
+    mood = Mood(latency_ms=0, **{name: 0.3})
     found = [moods.whim(mood, seed=1, service="lifi", count=count) for count in CALLS]
     assert set(found) == {whim, Whim.FAIR}
     assert found.count(whim) / len(found) == pytest.approx(0.3, abs=0.04)

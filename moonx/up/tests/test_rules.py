@@ -4,6 +4,10 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
+from moonx.roles import command_for
+from moonx.settings import env as environment
 from moonx.up.childlog import LIMIT_BYTES, ChildLog
 from moonx.up.keys import load_keys
 from moonx.up.logins import load_logins
@@ -77,3 +81,20 @@ def test_changed_sources_are_noticed_once(tmp_path: Path) -> None:
     tick()
     tick()
     assert seen == ["moonx/one.py"]
+
+
+def test_the_simulator_listens_where_its_address_says() -> None:
+    command = command_for("simulator", environment.load(simulator_url="http://127.0.0.1:8123"))
+    assert (
+        command[command.index("--host") + 1],
+        command[command.index("--port") + 1],
+    ) == ("127.0.0.1", "8123")
+    elsewhere = environment.load(simulator_url="http://simulator:80", moonx_host="0.0.0.0")  # noqa: S104
+    command = command_for("simulator", elsewhere)
+    assert command[command.index("--host") + 1] == "0.0.0.0"  # noqa: S104
+
+
+@pytest.mark.parametrize("url", ["", "http://simulator"])
+def test_a_simulator_without_a_port_says_what_to_set(url: str) -> None:
+    with pytest.raises(ValueError, match="set it, with a port"):
+        command_for("simulator", environment.load(simulator_url=url))

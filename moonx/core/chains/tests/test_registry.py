@@ -28,9 +28,7 @@ def with_settings(**values: str) -> override_settings:
 
 def test_eight_chains_are_known_and_none_is_on_by_itself() -> None:
     slugs = {chain.slug for chain in registry.all()}
-    assert slugs == {
-        *["ethereum", "base", "bsc", "polygon", "optimism", "arbitrum", "rei", "local"]
-    }
+    assert slugs == {"ethereum", "base", "bsc", "polygon", "optimism", "arbitrum", "rei", "local"}
     for chain in registry.all():
         chain.full_clean()
     with with_settings():

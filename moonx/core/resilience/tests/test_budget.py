@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonx.core.resilience import budget
@@ -23,6 +23,7 @@ def fits(previous: int, current: int, elapsed_ms: int, *, limit: int, weight: in
     return held + min(weight, limit) <= limit
 
 
+@settings(max_examples=400, deadline=None)
 @given(previous=counts, current=counts, elapsed_ms=elapsed, limit=limits, weight=weights)
 def test_the_wait_ends_at_the_very_ms_at_which_a_call_fits(
     previous: int, current: int, elapsed_ms: int, limit: int, weight: int
@@ -36,6 +37,7 @@ def test_the_wait_ends_at_the_very_ms_at_which_a_call_fits(
         assert not fits(previous, current, early_ms, limit=limit, weight=weight)
 
 
+@settings(deadline=None)
 @given(
     arrivals=st.lists(st.tuples(st.integers(0, 400_000), st.integers(1, 5)), max_size=60),
     per_second=st.integers(1, 50),

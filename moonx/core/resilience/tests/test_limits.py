@@ -18,27 +18,13 @@ from moonx.core.resilience import (
     scripts,
 )
 from moonx.core.resilience.budget import WHOLE, Meter, declared, factor_now, factor_refused
+from moonx.core.resilience.tests.clocked import START_US, at
 from moonx.core.resilience.tests.desk import fail, held_back, pass_time, succeed
 from moonx.core.upstream.faults import CallFailed, Fault
 
 pytestmark = pytest.mark.usefixtures("circuits_db")
 
 LIFI = Target(provider="lifi", kind=CallClass.QUOTE)
-# In place of the server's own clock: the last argument, in us.
-SET_CLOCK = """
-local set = ARGV[#ARGV]
-local t = {string.sub(set, 1, -7), string.sub(set, -6)}
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local function text(number) return string.format('%.0f', number) end
-"""
-START_US = 1_795_435_200_000_000
-
-
-def at(script: str, keys: list[str], *args: object, now_us: int) -> list[object]:
-    text = script.replace(scripts.NOW, SET_CLOCK)
-    assert text != script
-    said = valkey.client().eval(text, len(keys), *keys, *map(str, args), now_us)
-    return list(said or [])
 
 
 def test_valkey_and_python_count_alike() -> None:
@@ -53,7 +39,7 @@ def test_valkey_and_python_count_alike() -> None:
         meter, now_us = Meter(), START_US + rng.randrange(10**9)
         valkey.client().set(keys[0], now_us // 1000 - rng.choice([0, 10**6]))
         born_ms, factor, refused_us, paused_us = int(valkey.client().get(keys[0]) or 0), WHOLE, 0, 0
-        for _ in range(400):
+        for _ in range(250):
             now_us += int(rng.expovariate(1 / 600_000))
             weight = rng.choice([1, 1, 1, 2, 7])
             said = at(

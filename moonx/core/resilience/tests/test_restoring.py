@@ -19,7 +19,8 @@ from moonx.core.resilience import (
     operating,
     state_of,
 )
-from moonx.core.resilience.circuit import NO_CALLS, Trip
+from moonx.core.resilience.circuit import FREE, NO_CALLS, Trip
+from moonx.core.resilience.entries import Entry
 from moonx.core.resilience.tests.desk import (
     TARGET,
     fail,
@@ -149,9 +150,9 @@ def test_a_lease_that_valkey_forgot_before_the_journal_knew_lets_nobody_call() -
     circuit.look()
     copy = circuit.copy
     entry, _ = circuit._leases.enter(
-        copy.state, version=copy.version, token="first", lease_ms=5000, step=circuits.FREE
+        copy.state, version=copy.version, token="first", lease_ms=5000, step=FREE
     )
-    assert entry is hot.Entry.IN
+    assert entry is Entry.IN
     flush()
     with guarded(TARGET, timeout_s=1):  # a second worker leases and calls, then the first goes on
         assert circuit._probe(copy, token="first", lease_ms=5000) is None

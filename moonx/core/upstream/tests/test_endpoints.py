@@ -8,13 +8,14 @@ from pydantic import SecretStr
 from moonx.core.upstream import endpoints
 from moonx.core.upstream.services import Service, Standing
 from moonx.settings import env
+from moonx.settings.outside import Outside
 
 SIMULATOR = "http://127.0.0.1:8100/"
 
 
 def given(settings: Any, monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     """Settings with those variables, and none of the other services'."""
-    for name in env.Outside.model_fields:
+    for name in (*Outside.model_fields, "alchemy_api_key"):
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -31,7 +32,7 @@ def test_without_simulator_all_are_real_but_those_that_want_a_key(
     given(settings, monkeypatch)
     found = standings()
     off = {name for name, standing in found.items() if standing == Standing.OFF}
-    assert off == {"1inch"}
+    assert off == {"1inch", "alchemy"}
     assert set(found.values()) == {"real", "off"}
 
 
@@ -55,6 +56,11 @@ def test_the_simulator_answers_for_all_that_are_not_set(
             {"ONEINCH_API_KEY": "k"},
             Service.ONEINCH,
             ("https://api.1inch.dev", ("Authorization", "Bearer k")),
+        ),
+        (
+            {"ALCHEMY_API_KEY": "k"},
+            Service.ALCHEMY,
+            ("https://api.g.alchemy.com", ("Authorization", "Bearer k")),
         ),
         ({"DEFILLAMA_BASE_URL": "https://own"}, Service.DEFILLAMA, ("https://own", None)),
         (
