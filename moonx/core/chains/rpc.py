@@ -178,8 +178,11 @@ class Rpc:
             what = str(error)
         raise CallFailed(f"{self.provider.name} answers nonsense: {what}.", fault=Fault.MALFORMED)
 
-    def _answered(self, calls: Sequence[Call], *, kind: CallClass, skim: Read | None) -> list[Any]:
-        """One result per call; what the node left out of its answer is asked once more, alone."""
+    def _answered(
+        self, calls: Sequence[Call], *, kind: CallClass, skim: Read | None
+    ) -> tuple[list[Any], int]:
+        """One result per call, and the size of the answer; what the node left out of it is asked
+        once more, alone."""
         asked = dict(zip(self._ids, calls, strict=False))
         found, size = self._exchange(asked, kind=kind, skim=skim)
         missing = {number: call for number, call in asked.items() if number not in found}
