@@ -20,6 +20,7 @@ import numpy as np
 from apps.stats.activity import leaves, rolling, sets, storing, windows
 from apps.stats.activity.leaves import BLOCK, Leaf, Link
 from apps.stats.api import blanks
+from apps.stats.bridges import history
 from apps.stats.models import ActivityCursor, BridgeSample, ChainSample, Published, Span
 from benchmarks.harness import Bench, Figure, load, percentile
 from moonx.core import clock
@@ -137,8 +138,8 @@ def check(bench: Bench, bodies: Mapping[str, Any], end_at: datetime) -> None:
             (found["senders"], found["transactions"]) == (counted.senders, counted.transactions),
             f"{counted.senders:,} senders of {hours} hours",
         )
-    history = next(body for path, body in bodies.items() if f"/{CHAIN}/history" in path)
-    bench.check(len(history["points"]) == HOURS * MINUTES, "every look at the chain is a point")
+    looks = next(body for path, body in bodies.items() if f"/{CHAIN}/history" in path)
+    bench.check(len(looks["points"]) == HOURS * MINUTES, "every look at the chain is a point")
 
 
 def lay_out(end_at: datetime) -> None:
@@ -164,6 +165,10 @@ def lay_out(end_at: datetime) -> None:
     ChainSample.objects.bulk_create(
         _look(end_at - timedelta(minutes=back)) for back in range(1, HOURS * MINUTES + 1)
     )
+    _quotes(end_at)
+
+
+def _quotes(end_at: datetime) -> None:
     BridgeSample.objects.bulk_create(
         _quote(provider, corridor, size, end_at - timedelta(minutes=10 * back))
         for provider in PROVIDERS
@@ -171,6 +176,7 @@ def lay_out(end_at: datetime) -> None:
         for size in SIZES
         for back in range(1, 145)
     )
+    history.fold(now=end_at)
 
 
 def _leaf(senders: sets.Hashes, number: int, *, time_s: int) -> Leaf:
