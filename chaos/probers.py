@@ -19,6 +19,8 @@ from moonx.core.upstream.faults import CallFailed, Fault
 ATTEMPTS = 2
 PROBE_S = 20.0  # a probe waits so long for the others to be held back
 PAUSE_S = 0.002
+MOST_IDLE_S = 120.0
+END = "end"
 # The seeded bugs' windows are held open a little.
 WINDOW_S = 0.003
 
@@ -81,12 +83,20 @@ def hammer(child: int, children: int, bug: str) -> int:
     return held
 
 
+def popped(name: str, *, within_s: float) -> str:
+    """What somebody puts on a list of the board within the time; empty where nobody does."""
+    ends_s = time.monotonic() + within_s
+    while time.monotonic() < ends_s:
+        # Less than the time that the client waits for any answer.
+        said: Any = board().blpop([name], timeout=2)
+        if said is not None:
+            return str(said[1].decode())
+    return ""
+
+
 def _next(child: int) -> Round | None:
-    said = None
-    while said is None:
-        said = board().blpop([key("go", child)], timeout=2)
-    number, _, is_flushed = said[1].decode().partition(" ")
-    return Round(number=int(number), is_flushed=is_flushed == "1") if number else None
+    number, _, is_flushed = popped(key("go", child), within_s=MOST_IDLE_S).partition(" ")
+    return Round(number=int(number), is_flushed=is_flushed == "1") if number != END else None
 
 
 def _call(this: Round, children: int) -> bool:

@@ -168,7 +168,7 @@ def open_wait_s(level: int, *, draw: float, rules: Rules = DEFAULT) -> float:
     It doubles from level to level up to its limit; `draw`, in [0, 1), spreads it by ±20 % so that
     circuits that opened together do not probe together.
     """
-    wait_s = min(rules.longest_wait_s, rules.first_wait_s * 2 ** (max(1, level) - 1))
+    wait_s = min(rules.longest_wait_s, rules.first_wait_s * 2.0 ** (max(1, level) - 1))
     return wait_s * (0.8 + 0.4 * draw)
 
 

@@ -61,6 +61,7 @@ SWEEP_S = 10.0
 LEASE_MARGIN_S = 5.0
 LATENCIES = 200
 NO_ERA = -1  # of a call whose outcome says nothing about the circuit
+PASSABLE = frozenset({Entry.WAIT, Entry.BUSY})  # by a call that insists
 UNKNOWN = Copy(
     version=NO_ERA,
     state=CircuitState.CLOSED,
@@ -157,7 +158,7 @@ class LocalCircuit:
             if copy.version != self.version:
                 self._batch, self._batch_s = Batch(version=copy.version), now_s
                 self._leases.begin(keeps_flying=copy.state is CircuitState.HALF_OPEN)
-                self._busy_until_s = 0.0
+                self._busy_until_s = self._shut_until_s = 0.0
                 labels = self.target.provider, self.target.chain, self.target.kind.value
                 metrics.circuit_state.labels(*labels).set(LEVELS[copy.state])
             self.copy, self.version = copy, copy.version
@@ -248,8 +249,6 @@ class LocalCircuit:
             if time.monotonic() - self._looked_s >= COPY_S:
                 self.look()
             copy, now_s = self.copy, time.monotonic()
-            if insists and copy.state is CircuitState.OPEN and not copy.is_held:
-                return Pass(version=NO_ERA)
             entry, wait_s = self._ask(copy, token=token, lease_ms=lease_ms, now_s=now_s)
             if entry is Entry.IN:
                 if copy.state is CircuitState.CLOSED:
@@ -257,6 +256,8 @@ class LocalCircuit:
                     return Pass(version=copy.version, token=token if is_leased else "")
                 if passed := self._probe(copy, token=token, lease_ms=lease_ms):
                     return passed
+            elif insists and entry in PASSABLE and copy.state is not CircuitState.CLOSED:
+                return Pass(version=NO_ERA)
             elif entry is not Entry.STALE:
                 return Refusal(entry=entry, wait_s=wait_s)
             self._looked_s = -math.inf
@@ -307,22 +308,31 @@ class LocalCircuit:
             return
         if passed.token:
             self._leases.leave(passed.token)
-        if outcome is not Outcome.IGNORED:
-            is_failure = outcome is Outcome.FAILURE
-            self.count(passed.version, is_failure=is_failure, duration_s=duration_s)
+        if outcome is Outcome.SUCCESS:
+            self.succeed(passed.version, duration_s=duration_s)
+        elif outcome is Outcome.FAILURE:
+            self.fail(passed.version, duration_s=duration_s)
 
-    def count(self, version: int, *, is_failure: bool, duration_s: float) -> None:
-        """Adds an outcome to the batch; a failure is told at once, or when 250 ms are over."""
+    def succeed(self, version: int, *, duration_s: float) -> None:
+        """Adds a success to the batch, which is told when 250 ms are over."""
         with self._lock:
             if version != self.version:
                 return
             is_slow = duration_s > self._slow_above_s
-            if not is_failure and not is_slow:
+            if not is_slow:
                 # Slow calls are no part of the norm, or a server that got slow would set its own.
                 self._latencies_s.append(duration_s)
-            self._batch.add(is_failure=is_failure, is_slow=is_slow)
-        if is_failure or time.monotonic() - self._looked_s >= COPY_S:
+            self._batch.succeed(is_slow=is_slow)
+        if time.monotonic() - self._looked_s >= COPY_S:
             self.look()
+
+    def fail(self, version: int, *, duration_s: float) -> None:
+        """Adds a failure to the batch, which is told at once."""
+        with self._lock:
+            if version != self.version:
+                return
+            self._batch.fail(is_slow=duration_s > self._slow_above_s)
+        self.look()
 
     def _finish(self, passed: Pass, *, is_success: bool) -> None:
         """A probe ended: the circuit closes, opens again, or waits for one more."""

@@ -58,6 +58,9 @@ class Guard:
         trace: TracebackType | None,
     ) -> None:
         duration_s = time.monotonic() - self._began_s
+        if error is None and self._passed is None:
+            self._circuit.succeed(self._version, duration_s=duration_s)
+            return
         if error is None:
             outcome = Outcome.SUCCESS
         elif isinstance(error, CallFailed):
@@ -90,9 +93,8 @@ class Guard:
     def _settle(self, outcome: Outcome, *, duration_s: float) -> None:
         if self._passed is not None:
             self._circuit.settle(self._passed, outcome, duration_s=duration_s)
-        elif outcome is not Outcome.IGNORED:
-            is_failure = outcome is Outcome.FAILURE
-            self._circuit.count(self._version, is_failure=is_failure, duration_s=duration_s)
+        elif outcome is Outcome.FAILURE:
+            self._circuit.fail(self._version, duration_s=duration_s)
 
     def _held_back(self, cause: str, *, wait_s: float) -> CallFailed:
         target = self._circuit.target
@@ -112,8 +114,9 @@ def guarded(target: Target, *, timeout_s: float, weight: int = 1, insists: bool 
     the circuit, RATE_LIMITED makes all workers leave the provider alone, the others say nothing.
     Anything else that is raised leaves no outcome either, and gives a probe back. `timeout_s`
     bounds the block: a probe that lasts 5 s longer is taken for dead. `weight` is what the call
-    takes of the provider's budget. A call that `insists` passes an open circuit (see `spared`), but
-    neither an operator's word nor a budget; its outcome says nothing.
+    takes of the provider's budget. A call that `insists` probes where it may, and otherwise passes
+    an open circuit all the same (see `spared`), but neither an operator's word nor a budget; its
+    outcome then says nothing.
     """
     return Guard(target, timeout_s=timeout_s, weight=weight, insists=insists)
 

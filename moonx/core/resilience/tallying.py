@@ -21,18 +21,21 @@ class Batch:
     trailing: int = 0
     longest: int = 0
 
-    def add(self, *, is_failure: bool, is_slow: bool) -> None:
-        """Counts one call."""
-        if is_failure:
-            if self.failures == self.calls:
-                self.leading += 1
-            self.failures += 1
-            self.trailing += 1
-            self.longest = max(self.longest, self.trailing)
-        else:
-            self.trailing = 0
+    def succeed(self, *, is_slow: bool) -> None:
+        """Counts a call that was answered."""
         self.calls += 1
         self.slow += is_slow
+        self.trailing = 0
+
+    def fail(self, *, is_slow: bool) -> None:
+        """Counts a call that failed."""
+        if self.failures == self.calls:
+            self.leading += 1
+        self.calls += 1
+        self.failures += 1
+        self.slow += is_slow
+        self.trailing += 1
+        self.longest = max(self.longest, self.trailing)
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ def test_the_recorded_block_is_skimmed_as_it_is_parsed(id_behind: bool) -> None:
     assert found == parsed(results)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     numbers=st.lists(st.integers(500, 512), min_size=1, max_size=5),
     salt=st.integers(0, 10**6),

@@ -55,11 +55,13 @@ def test_smoothing_never_lets_more_through_than_rate_and_burst(
             taken.append((now_us, min(weight, burst)))
             continue
         assert what == "second"
-        again = Meter(tat_us=meter.tat_us)
-        later_us = now_us + wait_ms * 1000
-        args = {"weight": weight, "factor": WHOLE, "is_cold": False}
-        assert again.take(whole, now_us=later_us, **args) == (0, "")
-        assert Meter(tat_us=meter.tat_us).take(whole, now_us=later_us - 1001, **args)[0]
+
+        def again(later_us: int, meter: Meter = meter, weight: int = weight) -> int:
+            same = Meter(tat_us=meter.tat_us)
+            return same.take(whole, weight=weight, factor=WHOLE, is_cold=False, now_us=later_us)[0]
+
+        assert again(now_us + wait_ms * 1000) == 0
+        assert again(now_us + wait_ms * 1000 - 1001) > 0
     for i, (start_us, _) in enumerate(taken):
         for j in range(i, len(taken)):
             span_us = taken[j][0] - start_us

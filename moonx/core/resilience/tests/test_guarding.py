@@ -188,6 +188,15 @@ def test_a_call_that_insists_passes_an_open_circuit_and_changes_nothing() -> Non
     assert Circuit.objects.get().version == 1
 
 
+def test_a_call_that_insists_probes_when_the_wait_is_over() -> None:
+    fail(times=5)
+    pass_time(75)
+    for _ in range(2):
+        with guarded(TARGET, timeout_s=1, insists=True):
+            pass
+    assert state() is CircuitState.CLOSED
+
+
 def test_the_least_bad_provider_of_a_chain_is_spared_where_all_are_open() -> None:
     other = Target(provider="alchemy", chain="base", kind=CallClass.READ)
     for target, successes in ((TARGET, 0), (other, 3)):

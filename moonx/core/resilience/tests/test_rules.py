@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moonx.core.resilience import backoff, changes, circuit
 from moonx.core.resilience.backoff import Backoff
-from moonx.core.resilience.changes import Stored
+from moonx.core.resilience.changes import Change, Stored
 from moonx.core.resilience.circuit import (
     CallClass,
     CircuitState,
@@ -98,13 +98,15 @@ def test_a_call_is_slow_by_the_norm_of_its_provider() -> None:
 
 
 def test_levels_grow_with_openings_and_fall_with_time() -> None:
-    opened = {"trip": Trip.RATE, "tally": Tally(calls=10, failures=6), "draw": 0.5}
-    fresh = Stored(target=TARGET)
-    first = changes.opened(fresh, **opened)
+    def opened(stored: Stored) -> Change:
+        tally = Tally(calls=10, failures=6)
+        return changes.opened(stored, trip=Trip.RATE, tally=tally, draw=0.5)
+
+    first = opened(Stored(target=TARGET))
     assert (first.to, first.level, first.wait_ms) == (CircuitState.OPEN, 1, 60_000)
-    again = changes.opened(Stored(target=TARGET, level=2, age_ms=60_000), **opened)
+    again = opened(Stored(target=TARGET, level=2, age_ms=60_000))
     assert (again.level, again.wait_ms) == (3, 240_000)
-    later = changes.opened(Stored(target=TARGET, level=2, age_ms=3_600_000), **opened)
+    later = opened(Stored(target=TARGET, level=2, age_ms=3_600_000))
     assert later.level == 1
     half_open = Stored(target=TARGET, level=5, trip=Trip.RATE, state=CircuitState.HALF_OPEN)
     reopened = changes.reopened(half_open, draw=0.5)

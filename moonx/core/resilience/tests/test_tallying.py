@@ -22,7 +22,7 @@ batches_of = st.lists(
 def batched(outcomes: list[tuple[bool, bool]], *, version: int = 1) -> Batch:
     batch = Batch(version=version)
     for is_failure, is_slow in outcomes:
-        batch.add(is_failure=is_failure, is_slow=is_slow)
+        (batch.fail if is_failure else batch.succeed)(is_slow=is_slow)
     return batch
 
 
@@ -55,8 +55,10 @@ def test_a_window_counts_every_call_of_its_minute(
 def test_valkey_counts_as_python_does(parts: list[tuple[int, list[tuple[bool, bool]]]]) -> None:
     keys = [valkey.key(name) for name in ("circuit", "window", "provider")]
     valkey.client().delete(*keys)
-    copy = {"version": 1, "state": "CLOSED", "until": 0, "since": 0, "held": 0, "ramped": 0}
-    valkey.client().hset(keys[0], mapping={**copy, "trip": "", "permille": 0})
+    copy = {"version": "1", "state": "CLOSED", "trip": ""}
+    zeros = dict.fromkeys(("until", "since", "held", "ramped", "permille"), "0")
+    for field, value in {**copy, **zeros}.items():
+        valkey.client().hset(keys[0], field, value)
     window, now_us = Window(), START_US
     for gap_ms, outcomes in parts:
         now_us += gap_ms * 1000
