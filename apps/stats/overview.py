@@ -58,8 +58,9 @@ def _active(*, now: datetime, count: bool) -> int | None:
 
 def _are_few() -> bool:
     """Whether so few addresses are active, as each chain counted them, that uniting is no work."""
-    counted = ActivityCursor.objects.filter(figures__isnull=False).values_list("figures", flat=True)
-    return sum(figures["senders"] for figures in counted) <= FEW
+    counted = ActivityCursor.objects.values_list("figures", flat=True)
+    senders: int = sum(figures["senders"] for figures in counted if figures)
+    return senders <= FEW
 
 
 def _union(*, now: datetime) -> int | None:

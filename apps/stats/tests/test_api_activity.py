@@ -164,7 +164,7 @@ def test_a_window_that_cannot_be_answered_is_refused(
     now_ms = to_ms(clock.db_now())
     answer = get(
         "/api/v1/stats/activity",
-        **{name: now_ms + offset for name, offset in offsets.items()},
+        **{name: str(now_ms + offset) for name, offset in offsets.items()},
         chain="rei",
     )
     assert answer.status_code == 400

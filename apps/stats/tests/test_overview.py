@@ -142,9 +142,7 @@ def test_the_overview_is_told_when_a_verdict_changes_and_not_when_a_total_trembl
     assert [event.payload["seq"] for event in events] == [1, 2]
 
 
-def test_who_is_active_on_two_chains_counts_once_and_many_are_counted_less_often() -> (
-    None
-):
+def test_who_is_active_on_two_chains_counts_once_and_many_are_counted_less_often() -> None:
     first, second = MadeChain(), MadeChain()
     for chain, pairs in ((first, [(1, 2), (3, 4)]), (second, [(1, 2), (5, 6)])):
         chain.mine(NOON_S + 10, pairs)
