@@ -23,11 +23,14 @@ from moonx.core.intervals import to_ms
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_valkey")]
 
+# One for all: each new one builds the chain of middleware anew.
+CLIENT = Client()
+
 SECOND = timedelta(seconds=1)
 
 
 def get(path: str, **headers: str) -> Any:
-    return Client().get(f"/api/v1/stats{path}", headers=headers)
+    return CLIENT.get(f"/api/v1/stats{path}", headers=headers)
 
 
 def keep(subject: str, event: StatsFact) -> None:
@@ -219,7 +222,7 @@ def test_the_number_of_queries_does_not_grow_with_the_bridges() -> None:
 
 @pytest.mark.parametrize("path", ["/chains", "/bridges", "/overview"])
 def test_these_paths_take_no_other_method(path: str) -> None:
-    answer = Client().post(f"/api/v1/stats{path}")
+    answer = CLIENT.post(f"/api/v1/stats{path}")
     assert answer.status_code == 405
     assert answer.json() == {"code": "wrongMethod", "message": "This path answers GET only."}
 
