@@ -162,8 +162,11 @@ def test_a_window_that_cannot_be_answered_is_refused(
     sentence: str, offsets: dict[str, int]
 ) -> None:
     now_ms = to_ms(clock.db_now())
-    window: dict[str, Any] = {name: now_ms + offset for name, offset in offsets.items()}
-    answer = get("/api/v1/stats/activity", **window, chain="rei")
+    answer = get(
+        "/api/v1/stats/activity",
+        **{name: str(now_ms + offset) for name, offset in offsets.items()},
+        chain="rei",
+    )
     assert answer.status_code == 400
     assert sentence.strip() in answer.json()["message"]
 

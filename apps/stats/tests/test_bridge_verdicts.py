@@ -12,7 +12,7 @@ from apps.stats.bridges.load import ALLOWANCES, Allowance, Past
 from apps.stats.bridges.verdicts import OURS, Window
 from apps.stats.vocabulary import Verdict
 from moonx.core.upstream.faults import Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 RUNS = 3 * 360

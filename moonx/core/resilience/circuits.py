@@ -238,7 +238,15 @@ class LocalCircuit:
             else:
                 self._busy_until_s = now_s + COPY_S
         else:
-            spread(written.stored, seen=version)
+            self.take(written.stored, seen=version)
+
+    def take(self, stored: Stored, *, seen: int | None = None) -> None:
+        """Brings a row to Valkey and to this copy; `seen` as in `hot.push`."""
+        try:
+            hot.push(stored, seen=seen)
+        except hot.UNREACHABLE:
+            log.warning("circuit not spread, it will be swept", circuit=self.target.key)
+        self.adopt(hot.copy_of(stored))
 
     # Passing
 
@@ -368,15 +376,6 @@ def forget() -> None:
     hot.forget()
 
 
-def spread(stored: Stored, *, seen: int | None = None) -> None:
-    """Brings a row to Valkey and to this process's copy; `seen` as in `hot.push`."""
-    try:
-        hot.push(stored, seen=seen)
-    except hot.UNREACHABLE:
-        log.warning("circuit not spread, it will be swept", circuit=stored.target.key)
-    of(stored.target).adopt(hot.copy_of(stored))
-
-
 def sweep() -> None:
     """Compares the circuits of this process with their rows and spreads what differs there."""
     global _swept_s  # noqa: PLW0603 - one moment of one process
@@ -385,7 +384,7 @@ def sweep() -> None:
     try:
         for key, version in journal.versions(list(known)).items():
             if version != (seen := known[key].version):
-                spread(journal.read(known[key].target), seen=seen)
+                known[key].take(journal.read(known[key].target), seen=seen)
     except db.Error as error:
         log.warning("circuits not swept", error=type(error).__name__)
 

@@ -30,5 +30,5 @@ def _operate(
 ) -> bool:
     written = journal.change(target, decide, version=None, by=by, reason=reason)
     if written.is_mine:
-        circuits.spread(written.stored)
+        circuits.of(target).take(written.stored)
     return written.is_mine

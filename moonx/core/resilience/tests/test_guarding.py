@@ -12,6 +12,7 @@ from moonx.core.resilience import (
     Target,
     circuits,
     guarded,
+    operating,
     sparing,
     state_of,
 )
@@ -162,6 +163,12 @@ def test_a_call_of_an_older_era_says_nothing() -> None:
         pass_time(31)
 
     fail_after(open_and_close)
+    fail(times=4)
+    assert state() is CircuitState.CLOSED
+
+
+def test_a_call_that_began_before_a_reset_says_nothing_after_it() -> None:
+    fail_after(lambda: operating.reset(TARGET, by="ops", reason="their fault is fixed"))
     fail(times=4)
     assert state() is CircuitState.CLOSED
 
