@@ -55,16 +55,16 @@ class Reply:
     body: Any
 
 
-def run(bench: Bench, *, n: int = FULL_N) -> None:
+def run(bench: Bench, *, n: int = FULL_N, hours: int = HOURS) -> None:
     """Lays out a day, asks for it at a steady pace, and holds each answer against the rows."""
     now = clock.db_now()
     end_at = Interval.H1.floor(now)
-    bench.say(f"laying out {HOURS} hours of a chain, its looks, and 27 bridges")
-    lay_out(end_at)
-    paths = wanted(end_at)
+    bench.say(f"laying out {hours} hours of a chain, its looks, and 27 bridges")
+    lay_out(end_at, hours=hours)
+    paths = wanted(end_at, hours=hours)
     with running(bench) as port:
         expected = {path: asked(port, path) for path in paths}
-        check(bench, {path: reply.body for path, reply in expected.items()}, end_at)
+        check(bench, {path: reply.body for path, reply in expected.items()}, end_at, hours=hours)
         replies = load_of(port, paths, n=n)
     wrong = [one for one in replies if one.status != 200]
     bench.check(not wrong, f"{len(replies):,} answers, {len(wrong)} of them an error")
@@ -102,9 +102,9 @@ def add_figures(bench: Bench, replies: Sequence[Reply], *, n: int) -> None:
         )
 
 
-def wanted(end_at: datetime) -> list[str]:
+def wanted(end_at: datetime, *, hours: int) -> list[str]:
     """Every path of statistics, of fixed windows where it takes one."""
-    window = f"from={to_ms(end_at - timedelta(hours=HOURS))}&to={to_ms(end_at)}"
+    window = f"from={to_ms(end_at - timedelta(hours=hours))}&to={to_ms(end_at)}"
     half = f"from={to_ms(end_at - timedelta(hours=7))}&to={to_ms(end_at)}"
     return [
         *("/api/v1/stats/chains", "/api/v1/stats/bridges", "/api/v1/stats/overview"),
@@ -117,7 +117,7 @@ def wanted(end_at: datetime) -> list[str]:
     ]
 
 
-def check(bench: Bench, bodies: Mapping[str, Any], end_at: datetime) -> None:
+def check(bench: Bench, bodies: Mapping[str, Any], end_at: datetime, *, hours: int) -> None:
     """Holds the answers against the rows that they are made of."""
     told = {one["chain"]: one for one in bodies["/api/v1/stats/chains"]["chains"]}
     rows = Published.objects.filter(subject__startswith="chain:")
@@ -131,28 +131,28 @@ def check(bench: Bench, bodies: Mapping[str, Any], end_at: datetime) -> None:
     bench.check(len(bridges) == kept == 27, f"{kept} bridges are told")
     for path in [path for path in bodies if path.startswith("/api/v1/stats/activity?")]:
         found = bodies[path]
-        hours = (found["to"] - found["from"]) // 3_600_000
-        start = end_at - timedelta(hours=hours)
+        span = (found["to"] - found["from"]) // 3_600_000
+        start = end_at - timedelta(hours=span)
         counted = windows.activity(CHAIN, start, end_at, clock.db_now())
         bench.check(
             (found["senders"], found["transactions"]) == (counted.senders, counted.transactions),
-            f"{counted.senders:,} senders of {hours} hours",
+            f"{counted.senders:,} senders of {span} hours",
         )
     looks = next(body for path, body in bodies.items() if f"/{CHAIN}/history" in path)
-    bench.check(len(looks["points"]) == HOURS * MINUTES, "every look at the chain is a point")
+    bench.check(len(looks["points"]) == hours * MINUTES, "every look at the chain is a point")
 
 
-def lay_out(end_at: datetime) -> None:
+def lay_out(end_at: datetime, *, hours: int) -> None:
     """A day of a chain by the minute, its looks, and quotes of every bridge."""
-    start_s = round((end_at - timedelta(hours=HOURS)).timestamp())
+    start_s = round((end_at - timedelta(hours=hours)).timestamp())
     rng = np.random.default_rng(7)
     people = np.sort(rng.integers(0, 2**63, PEOPLE, dtype=np.uint64))
     minutes = [
         _leaf(rng.choice(people, EACH, replace=False), number, time_s=start_s + number * MINUTE_S)
-        for number in range(HOURS * MINUTES)
+        for number in range(hours * MINUTES)
     ]
     storing.put(CHAIN, minutes, final=10**9)
-    for hour in range(HOURS):
+    for hour in range(hours):
         rolling.write(CHAIN, Span.HOUR, start_s + hour * 3_600)
     ActivityCursor.objects.create(
         chain=CHAIN,
@@ -163,18 +163,18 @@ def lay_out(end_at: datetime) -> None:
     )
     _publish(end_at)
     ChainSample.objects.bulk_create(
-        _look(end_at - timedelta(minutes=back)) for back in range(1, HOURS * MINUTES + 1)
+        _look(end_at - timedelta(minutes=back)) for back in range(1, hours * MINUTES + 1)
     )
-    _quotes(end_at)
+    _quotes(end_at, hours=hours)
 
 
-def _quotes(end_at: datetime) -> None:
+def _quotes(end_at: datetime, *, hours: int) -> None:
     BridgeSample.objects.bulk_create(
         _quote(provider, corridor, size, end_at - timedelta(minutes=10 * back))
         for provider in PROVIDERS
         for corridor in CORRIDORS
         for size in SIZES
-        for back in range(1, 145)
+        for back in range(1, 6 * hours + 1)
     )
     history.fold(now=end_at)
 
@@ -285,7 +285,7 @@ def running(bench: Bench) -> Iterator[int]:
 
 def load_of(port: int, paths: Sequence[str], *, n: int) -> list[Reply]:
     """`n` requests at a steady pace, whether or not the ones before were answered."""
-    kept = threading.local()
+    kept, opened = threading.local(), list[http.client.HTTPConnection]()
     begun_s = time.perf_counter() + 0.1
 
     def ask(number: int) -> Reply:
@@ -293,10 +293,15 @@ def load_of(port: int, paths: Sequence[str], *, n: int) -> list[Reply]:
         time.sleep(max(0.0, due_s - time.perf_counter()))
         if not hasattr(kept, "connection"):
             kept.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            opened.append(kept.connection)
         return _asked(kept.connection, paths[number % len(paths)], due_s=due_s)
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        return list(pool.map(ask, range(n)))
+    try:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            return list(pool.map(ask, range(n)))
+    finally:
+        for connection in opened:
+            connection.close()
 
 
 def asked(port: int, path: str) -> Reply:

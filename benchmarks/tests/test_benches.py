@@ -118,6 +118,6 @@ def test_who_was_active_is_counted_as_sets_of_addresses_count_it() -> None:
 
 def test_the_api_of_statistics_answers_as_its_rows_stand() -> None:
     bench = small("stats-api")
-    stats_api.run(bench, n=30)
+    stats_api.run(bench, n=30, hours=8)
     assert bench.faults == []
     assert names(bench)[0] == "stats-api.all"
