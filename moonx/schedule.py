@@ -1,6 +1,6 @@
 """THE beat table: what runs when, and on which queue."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -152,10 +152,10 @@ SCHEDULE: tuple[Entry, ...] = (
 
 
 # Variables of the environment that say when an entry runs at first.
-VARIABLES = {
-    "stats.collect_all": "stats_collection_interval",
-    "stats.chain_performance": "chain_performance_interval",
-    "stats.bridge_latency": "bridge_latency_interval",
+VARIABLES: dict[str, Callable[[], str]] = {
+    "stats.collect_all": lambda: settings.ENV.stats_collection_interval,
+    "stats.chain_performance": lambda: settings.ENV.chain_performance_interval,
+    "stats.bridge_latency": lambda: settings.ENV.bridge_latency_interval,
 }
 # As many gaps show the shortest one of a calendar whose days follow a pattern.
 GAPS_LOOKED_AT = 100
@@ -173,8 +173,7 @@ def at_first(entry: Entry) -> Entry:
     A row that is there already keeps its own: what operators set is never overwritten.
     """
     variable = VARIABLES.get(entry.task)
-    calendar = getattr(settings.ENV, variable) if variable else ""
-    if calendar:
+    if variable and (calendar := variable()):
         return replace(entry, when=_calendar(calendar))
     if entry.when_simulated and settings.ENV.simulator_url:
         return replace(entry, when=entry.when_simulated)
