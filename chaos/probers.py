@@ -133,7 +133,7 @@ def plant(bug: ProbeBug) -> None:
         real_push = hot.push
 
         def push(stored: Stored, **options: Any) -> bool:
-            return real_push(stored, **{**options, "is_restored": False})
+            return real_push(stored, **{**options, "is_mine": True})
 
         hot.push = push
     if bug is ProbeBug.FLUSH_CLOSES:

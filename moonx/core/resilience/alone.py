@@ -17,10 +17,10 @@ class Alone:
     asked: int = 0
 
     def begin(self, *, keeps_flying: bool) -> None:
-        """A new era: nothing of the last one counts."""
-        self.window, self.successes, self.asked = Window(), 0, 0
+        """A new era: nothing of the last one counts, unless both are of one row of probes."""
+        self.window, self.asked = Window(), 0
         if not keeps_flying:
-            self.flying = {}
+            self.flying, self.successes = {}, 0
 
     def record(self, batch: Batch, *, now_s: float, rules: Rules) -> Tally:
         """Adds outcomes to the window and returns it."""
@@ -39,7 +39,7 @@ class Alone:
         if most is not None and len(self.flying) >= most:
             return Entry.BUSY, round((min(self.flying.values()) - now_s) * 1000)
         self.flying[token] = now_s + lease_ms / 1000
-        return Entry.IN, 0
+        return Entry.ALONE, 0
 
     def finish(self, *, token: str, is_success: bool, needed: int, now_s: float) -> Finish:
         """What a probe's outcome leads to; none whose lease is over leads to anything."""

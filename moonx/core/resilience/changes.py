@@ -1,6 +1,7 @@
 """How a circuit goes from one state to the next. Pure: what is there and the time are passed in."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from moonx.core.resilience.circuit import (
     DEFAULT,
@@ -29,6 +30,7 @@ class Stored:
     version: int = 0
     state: CircuitState = CircuitState.CLOSED
     level: int = 0
+    since: datetime | None = None
     age_ms: int = 0
     wait_ms: int = 0
     is_held: bool = False
@@ -38,8 +40,8 @@ class Stored:
 
     @property
     def left_ms(self) -> int:
-        """What is left of an open circuit's wait; 0 in every other state."""
-        return max(0, self.wait_ms - self.age_ms) if self.state is CircuitState.OPEN else 0
+        """What is left of an open circuit's wait, or of a probe's lease; 0 of a closed one."""
+        return 0 if self.state is CircuitState.CLOSED else max(0, self.wait_ms - self.age_ms)
 
     @property
     def standing(self) -> Standing:
@@ -85,8 +87,14 @@ def reopened(stored: Stored, *, draw: float, rules: Rules = DEFAULT) -> Change:
     return _open(level, trip=trip, tally=stored.tally, draw=draw, rules=rules)
 
 
-def probing(stored: Stored, *, lease_ms: int) -> Change:
-    """The wait is over and one call was let through; it is under way for `lease_ms` at most."""
+def probing(stored: Stored, *, lease_ms: int, own: datetime | None = None) -> Change | None:
+    """The wait is over and one call was let through; it is under way for `lease_ms` at most.
+
+    None where a probe may be under way that somebody else began: any but that of `own`, the moment
+    at which the caller began its last one.
+    """
+    if stored.left_ms and (own is None or stored.since != own):
+        return None
     return Change(
         to=CircuitState.HALF_OPEN,
         level=stored.level,

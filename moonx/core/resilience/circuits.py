@@ -8,11 +8,14 @@ Every change goes through the journal first and to Valkey then. The races that t
   `sweep`, in every process, brings it after 10 s at the latest.
 - Valkey forgets everything (FLUSHALL, a restart). Whoever comes first copies the row, with the wait
   that is left; who comes second is refused, because his copy is not newer. Leases are lost, so a
-  probe under way loses its fence: its outcome is dropped, and where the circuit was half open the
-  next probe waits for as long as the lost lease could have lasted.
-- A worker leases a probe and Valkey forgets the lease before the journal says HALF_OPEN. Two may
-  then hold leases of one era; one of them writes. Both renew their lease before they call, which
-  only the one whose lease Valkey knows can do.
+  probe under way loses its fence and its outcome is dropped. Each probe is noted in the row before
+  it calls, so the next one waits for as long as that one may last.
+- A worker leases a probe and Valkey forgets the lease before the row has it. Two may then hold
+  leases of one era. Both renew theirs before they call, which only the one whose lease Valkey knows
+  can do.
+- A worker is cut off from Valkey, or Valkey answers too late, while another one leases a probe
+  there. The first knows of no lease, so it calls only where the row says that no probe can be under
+  way, or only its own, and begins an era by that: who has a lease of the last one cannot note it.
 - An operator opens or closes while a probe is under way. The operator's change begins an era, in
   which neither the probe's lease nor the version that its outcome was seen at stands any more.
 - A call begins in one era and ends in the next. Its outcome is dropped.
@@ -27,6 +30,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 
 from django import db
@@ -120,6 +124,7 @@ class LocalCircuit:
         self._looked_s = -math.inf
         self._until_s = self._since_s = 0.0
         self._busy_until_s = self._shut_until_s = 0.0
+        self._probed: datetime | None = None  # when this process last began a half-open era
 
     # Looking
 
@@ -183,7 +188,7 @@ class LocalCircuit:
 
     def _restored(self, batch: Batch) -> hot.Seen:
         """Valkey knows nothing of the circuit: it gets the row, and is asked again."""
-        hot.push(journal.read(self.target), is_restored=True)
+        hot.push(journal.read(self.target))
         return hot.sync(self.target, batch, rules=rules())
 
     def _look_alone(self, batch: Batch) -> None:
@@ -221,11 +226,12 @@ class LocalCircuit:
 
     # Changing
 
-    def _change(self, decide: Callable[[Stored], Change], *, version: int) -> None:
+    def _change(self, decide: Callable[[Stored], Change | None], *, version: int) -> bool:
         """Writes a change of an era, if that is still the present one, and spreads what stands.
 
-        Where the database does not answer, a closed circuit is shut in this process alone, and one
-        that is not closed stays as it is.
+        Returns whether it was this change that made the circuit what it is. Where the database does
+        not answer, a closed circuit is shut in this process alone, and one that is not closed stays
+        as it is.
         """
         try:
             written = journal.change(self.target, decide, version=version)
@@ -237,16 +243,20 @@ class LocalCircuit:
                 self.free_until_s = 0.0
             else:
                 self._busy_until_s = now_s + COPY_S
-        else:
-            self.take(written.stored, seen=version)
+            return False
+        self.take(written.stored, seen=version, is_mine=written.is_mine)
+        return written.is_mine
 
-    def take(self, stored: Stored, *, seen: int | None = None) -> None:
-        """Brings a row to Valkey and to this copy; `seen` as in `hot.push`."""
+    def take(self, stored: Stored, *, seen: int | None = None, is_mine: bool = False) -> None:
+        """Brings a row to Valkey and to this copy; `seen` and `is_mine` as in `hot.push`."""
         try:
-            hot.push(stored, seen=seen)
+            hot.push(stored, seen=seen, is_mine=is_mine)
         except hot.UNREACHABLE:
             log.warning("circuit not spread, it will be swept", circuit=self.target.key)
-        self.adopt(hot.copy_of(stored))
+        copy = hot.copy_of(stored)
+        if is_mine and copy.state is CircuitState.HALF_OPEN:
+            self._probed, copy = stored.since, replace(copy, left_ms=0)
+        self.adopt(copy)
 
     # Passing
 
@@ -258,11 +268,12 @@ class LocalCircuit:
                 self.look()
             copy, now_s = self.copy, time.monotonic()
             entry, wait_s = self._ask(copy, token=token, lease_ms=lease_ms, now_s=now_s)
-            if entry is Entry.IN:
+            if entry in (Entry.IN, Entry.ALONE):
                 if copy.state is CircuitState.CLOSED:
                     is_leased = self._step(now_s).in_flight is not None
                     return Pass(version=copy.version, token=token if is_leased else "")
-                if passed := self._probe(copy, token=token, lease_ms=lease_ms):
+                is_alone = entry is Entry.ALONE
+                if passed := self._probe(copy, token=token, lease_ms=lease_ms, is_alone=is_alone):
                     return passed
             elif insists and entry in PASSABLE and copy.state is not CircuitState.CLOSED:
                 return Pass(version=NO_ERA)
@@ -291,16 +302,28 @@ class LocalCircuit:
             self._busy_until_s = now_s + min(wait_ms / 1000, COPY_S)
         return entry, wait_ms / 1000
 
-    def _probe(self, copy: Copy, *, token: str, lease_ms: int) -> Pass | None:
-        """The call as a probe; None where its lease is gone once the journal says HALF_OPEN."""
-        if copy.state is CircuitState.OPEN:
-            self._change(lambda row: changes.probing(row, lease_ms=lease_ms), version=copy.version)
+    def _probe(self, copy: Copy, *, token: str, lease_ms: int, is_alone: bool) -> Pass | None:
+        """The call as a probe, once the journal says that it is; None where it must not be made."""
+        if copy.state is CircuitState.HALF_OPEN and not is_alone:
+            is_mine = self._extend(copy, lease_ms=lease_ms)
+        else:
+            is_mine = self._change(
+                lambda row: changes.probing(row, lease_ms=lease_ms, own=self._probed),
+                version=copy.version,
+            )
             copy = self.copy
-            is_half_open = copy.state is CircuitState.HALF_OPEN
-            if not is_half_open or not self._leases.renew(token=token, lease_ms=lease_ms):
-                self._leases.leave(token)
-                return None
-        return Pass(version=copy.version, token=token, is_probe=True)
+        if is_mine and self._leases.renew(token=token, lease_ms=lease_ms):
+            return Pass(version=copy.version, token=token, is_probe=True)
+        self._leases.leave(token)
+        return None
+
+    def _extend(self, copy: Copy, *, lease_ms: int) -> bool:
+        try:
+            return journal.extend(self.target, version=copy.version, lease_ms=lease_ms)
+        except db.Error as error:
+            log.error("circuit not probed", circuit=self.target.key, error=type(error).__name__)
+            self._busy_until_s = time.monotonic() + COPY_S
+            return False
 
     def _step(self, now_s: float) -> Step:
         if not self.copy.is_ramped:

@@ -7,6 +7,7 @@ class Entry(StrEnum):
     """What became of a call that asked to pass."""
 
     IN = "in"
+    ALONE = "alone"  # in, as far as a process knows that cannot reach Valkey
     STALE = "stale"  # the circuit was in another era than the caller believed
     HELD = "held"  # open by an operator's word
     WAIT = "wait"

@@ -211,15 +211,15 @@ def leave(target: Target, *, token: str) -> None:
     _run(scripts.LEAVE, keys=[_flying(target)], args=[token])
 
 
-def push(stored: Stored, *, seen: int | None = None, is_restored: bool = False) -> bool:
+def push(stored: Stored, *, seen: int | None = None, is_mine: bool = False) -> bool:
     """Replaces the copy by a newer row; whether it was. Raises UNREACHABLE.
 
     `seen` is the version of the copy before the row was read: such a copy gives way to an older row
-    too. Where a half-open circuit `is_restored`, nobody knows whether a probe was under way when
-    Valkey forgot its lease: the next one waits for as long as that lease could have lasted.
+    too. Of a half-open circuit Valkey knows the probe's lease only where the worker that made it so
+    pushes it (`is_mine`). Otherwise the next probe waits until that of the row must be over.
     """
     is_half_open = stored.state is CircuitState.HALF_OPEN
-    left_ms = stored.wait_ms if is_half_open and is_restored else stored.left_ms
+    left_ms = 0 if is_half_open and is_mine else stored.left_ms
     copy = copy_of(stored)
     done = _run(
         scripts.PUSH,

@@ -60,6 +60,23 @@ def change(
     return apart(lambda: _change(target, decide, version=version, by=by, reason=reason))
 
 
+def extend(target: Target, *, version: int, lease_ms: int) -> bool:
+    """Notes for how long the next probe of a half-open era may be under way.
+
+    False where the era is over. Raises django.db.Error.
+    """
+    return apart(lambda: _extend(target, version=version, lease_ms=lease_ms))
+
+
+def _extend(target: Target, *, version: int, lease_ms: int) -> bool:
+    with transaction.atomic():
+        _be_brief()
+        rows = Circuit.objects.filter(
+            key=target.key, version=version, state=CircuitState.HALF_OPEN.value
+        )
+        return rows.update(since=clock.db_now(), wait_ms=lease_ms) == 1
+
+
 def _read(target: Target) -> Stored:
     with transaction.atomic():
         _be_brief()
@@ -177,6 +194,7 @@ def stored_of(row: Circuit, *, now: datetime) -> Stored:
         version=row.version,
         state=CircuitState(row.state),
         level=row.level,
+        since=row.since,
         age_ms=max(0, (now - row.since) // timedelta(milliseconds=1)),
         wait_ms=row.wait_ms,
         is_held=row.is_held,

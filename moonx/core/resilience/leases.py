@@ -16,8 +16,7 @@ log = logs.get("moonx.circuits")
 class Leases:
     """The leases of one circuit. A process that cannot reach Valkey counts its own alone.
 
-    A worker that is cut off from Valkey may so probe beside one that is not: better than to leave a
-    provider alone for as long as our own server is away.
+    That says only that no other thread of it is under way: of other processes the journal knows.
     """
 
     def __init__(self, target: Target) -> None:

@@ -16,7 +16,7 @@ from moonx.core.resilience import (
     retrying,
     state_of,
 )
-from moonx.core.resilience.tests.desk import TARGET, fail, held_back, pass_time, succeed
+from moonx.core.resilience.tests.desk import TARGET, fail, fail_after, held_back, pass_time, succeed
 from moonx.core.upstream.faults import CallFailed, Fault
 
 pytestmark = pytest.mark.usefixtures("circuits_db")
@@ -46,7 +46,7 @@ def test_a_whole_outage_passes_without_valkey() -> None:
     succeed()
     assert "lets few calls through" in str(held_back())
     changes = CircuitEvent.objects.order_by("version").values_list("to_state", flat=True)
-    assert list(changes) == ["OPEN", "HALF_OPEN", "CLOSED"]
+    assert list(changes) == ["OPEN", "HALF_OPEN", "HALF_OPEN", "CLOSED"]
 
 
 def pass_row_time(seconds: float) -> None:
@@ -78,6 +78,43 @@ def test_nothing_is_retried_without_valkey() -> None:
 
     with pytest.raises(CallFailed, match="it failed"):
         retrying(call, target=TARGET, deadline_s=60, pause=lambda _: pytest.fail("it waited"))
+
+
+def test_a_worker_that_is_cut_off_does_not_probe_beside_another(settings: Settings) -> None:
+    real = settings.ENV
+    nowhere = real.model_copy(update={"cache_url": SecretStr("redis://127.0.0.1:1")})
+
+    def become_another_worker(*, reaches_valkey: bool) -> None:
+        settings.ENV = real if reaches_valkey else nowhere
+        circuits.forget()
+
+    fail(times=5)
+    for first in (True, False):
+        pass_time(2_000)
+        if first:
+            succeed()  # the next probe is not the one that the journal told of
+        become_another_worker(reaches_valkey=first)
+
+        def call_as_another(reaches_valkey: bool = not first) -> None:
+            become_another_worker(reaches_valkey=reaches_valkey)
+            held_back()
+
+        fail_after(call_as_another)
+        become_another_worker(reaches_valkey=True)
+
+
+@pytest.mark.usefixtures("without_valkey")
+def test_a_probe_of_a_worker_that_died_is_taken_over_when_it_must_be_over() -> None:
+    fail(times=5)
+    pass_row_time(75)
+    guarded(TARGET, timeout_s=1).__enter__()
+    circuits.forget()  # it died, and here is another worker
+    held_back()
+    pass_row_time(7)
+    succeed(times=2)
+    assert state_of([TARGET]) == {TARGET: CircuitState.CLOSED}
+    states = CircuitEvent.objects.order_by("version").values_list("to_state", flat=True)
+    assert list(states) == ["OPEN", "HALF_OPEN", "HALF_OPEN", "HALF_OPEN", "CLOSED"]
 
 
 def test_what_was_decided_without_valkey_stands_when_it_is_back(settings: Settings) -> None:

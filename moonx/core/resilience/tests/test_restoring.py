@@ -97,7 +97,7 @@ def test_many_workers_that_restore_at_once_bring_one_copy() -> None:
     forget_hot()
     stored = journal.read(TARGET)
     taken: list[bool] = []
-    at_once(*[lambda: taken.append(hot.push(stored, is_restored=True))] * 8)
+    at_once(*[lambda: taken.append(hot.push(stored))] * 8)
     assert sorted(taken) == [False] * 7 + [True]
 
 
@@ -155,7 +155,7 @@ def test_a_lease_that_valkey_forgot_before_the_journal_knew_lets_nobody_call() -
     assert entry is Entry.IN
     flush()
     with guarded(TARGET, timeout_s=1):  # a second worker leases and calls, then the first goes on
-        assert circuit._probe(copy, token="first", lease_ms=5000) is None
+        assert circuit._probe(copy, token="first", lease_ms=5000, is_alone=False) is None
 
 
 @pytest.mark.parametrize("act", [operating.hold_open, operating.close, operating.reset])

@@ -113,11 +113,23 @@ def test_levels_grow_with_openings_and_fall_with_time() -> None:
     assert (reopened.level, reopened.wait_ms, reopened.trip) == (5, 900_000, Trip.RATE)
 
 
-def test_what_is_left_of_a_wait_is_never_negative_and_only_of_open_circuits() -> None:
+def test_what_is_left_of_a_wait_is_never_negative_and_not_of_closed_circuits() -> None:
     stored = Stored(target=TARGET, state=CircuitState.OPEN, wait_ms=60_000, age_ms=45_000)
     assert stored.left_ms == 15_000
     assert Stored(target=TARGET, state=CircuitState.OPEN, wait_ms=1, age_ms=9).left_ms == 0
-    assert Stored(target=TARGET, state=CircuitState.HALF_OPEN, wait_ms=9).left_ms == 0
+    assert Stored(target=TARGET, state=CircuitState.HALF_OPEN, wait_ms=9).left_ms == 9
+    assert Stored(target=TARGET, state=CircuitState.CLOSED, wait_ms=9).left_ms == 0
+
+
+def test_nobody_probes_while_the_probe_of_somebody_else_may_last() -> None:
+    for state in (CircuitState.OPEN, CircuitState.HALF_OPEN):
+        early = Stored(target=TARGET, state=state, wait_ms=6_000, age_ms=5_999)
+        assert changes.probing(early, lease_ms=6_000) is None
+        due = changes.probing(
+            Stored(target=TARGET, state=state, wait_ms=6_000, age_ms=6_000), lease_ms=7_000
+        )
+        assert due is not None
+        assert (due.to, due.wait_ms) == (CircuitState.HALF_OPEN, 7_000)
 
 
 def standing(
