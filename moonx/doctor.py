@@ -144,10 +144,11 @@ def _simulator(count: int) -> Finding:
             "services.",
         )
     if settings.IS_DEVELOPMENT:
-        return ok("simulator", "It answers; what it feeds is labelled simulated.")
+        url = endpoints.shown(settings.ENV.simulator_url)
+        return ok("simulator", f"It answers on {url}; what it feeds is labelled simulated.")
     return warn(
         "simulator",
-        f"It answers for {count} services: what is told of them is made up.",
+        f"{endpoints.shown(settings.ENV.simulator_url)} answers for {count} services: what is told of them is made up.",
         "Set their addresses or keys, or unset SIMULATOR_URL.",
     )
 

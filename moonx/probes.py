@@ -35,14 +35,14 @@ def probe(role: str) -> str:
 
 
 def _web() -> str:
-    status = _get(settings.ENV.moonx_port, "/health/ready")
+    status = _get(settings.ENV.moonx_port, "/health/ready", host=settings.ENV.moonx_host)
     if status != 200:
         raise Unwell(f"/health/ready answers {status}")
     return "/health/ready answers 200"
 
 
 def _flower() -> str:
-    status = _get(settings.ENV.flower_port, "/healthcheck")
+    status = _get(settings.ENV.flower_port, "/healthcheck", host=settings.ENV.moonx_host)
     if status != 200:
         raise Unwell(f"Flower answers {status}")
     return "Flower answers 200"
@@ -53,14 +53,14 @@ def _simulator() -> str:
         port = roles.simulator_port(settings.ENV)
     except ValueError as error:
         raise Unwell(str(error)) from error
-    status = _get(port, "/_health")
+    status = _get(port, "/_health", host=roles.simulator_host(settings.ENV))
     if status != 200:
         raise Unwell(f"the simulator answers {status}")
     return "the simulator answers 200"
 
 
-def _get(port: int, path: str) -> int:
-    host = settings.ENV.moonx_host
+def _get(port: int, path: str, *, host: str) -> int:
+    """The status of the answer of what listens on `host`."""
     address = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - read, not bound
     connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_S)
     try:

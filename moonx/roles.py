@@ -80,10 +80,15 @@ def simulator_port(env: Env) -> int:
     return port
 
 
+def simulator_host(env: Env) -> str:
+    """The address that a simulator of this machine listens on: that of SIMULATOR_URL where it is
+    this machine's own, else that of all roles."""
+    named = urlsplit(env.simulator_url).hostname or ""
+    return named if named in {"127.0.0.1", "localhost", "::1"} else env.moonx_host
+
+
 def _simulator(env: Env) -> list[str]:
-    address, port = urlsplit(env.simulator_url), simulator_port(env)
-    is_here = address.hostname in {"127.0.0.1", "localhost", "::1"}
-    host = str(address.hostname) if is_here else env.moonx_host
+    host, port = simulator_host(env), simulator_port(env)
     return [
         *(sys.executable, "-m", "uvicorn", "moonx.simulator.site:application"),
         *("--host", host, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),

@@ -33,7 +33,7 @@ WIDTHS = {1440: 900, 1024: 768, 390: 844}
 CURATED = (
     *("market-dark-1440", "market-light-1440", "market-dark-390", "docs-http-light-1440"),
     *("trading-dark-1440", "trading-light-1440", "order-dark-390", "depth-dark-1440"),
-    "keys-light-1440",
+    *("keys-light-1440", "chains-dark-1440", "chains-dark-390"),
 )
 TRADED = "/#ETHUSDC/1m"
 READER = "alice"

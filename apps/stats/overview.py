@@ -10,7 +10,7 @@ from apps.stats.activity import gathering, sets
 from apps.stats.bridges.telling import is_told_gone
 from apps.stats.chains import volumes
 from apps.stats.changes import Bands, DeadBand
-from apps.stats.models import ActivityCursor, ChainVolume, Published
+from apps.stats.models import ActivityCursor, Published
 from apps.stats.publishing import News
 from apps.stats.vocabulary import Verdict
 from moonx.core import money
@@ -44,7 +44,8 @@ def update(*, now: datetime, count: bool = True) -> bool:
         active24h=_active(now=now, count=count),
         volume24h=_total(row.volume24h_usd for row in kept),
         tvl=_total(row.tvl_usd for row in kept),
-        simulated=_is_simulated(kept, bridges),
+        simulated=any(row.simulated for row in kept),
+        simulated_bridges=any(row.payload["simulated"] for row in bridges),
     )
     return bool(publishing.publish([News(subject=SUBJECT, event=event, bands=BANDS)], now=now))
 
@@ -87,7 +88,3 @@ def _total(figures: Iterable[Decimal | None]) -> str | None:
     """The sum of what is known; None where nothing is."""
     known = [figure for figure in figures if figure is not None]
     return money.plain(sum(known, Decimal(0)), places=2) if known else None
-
-
-def _is_simulated(kept: Iterable[ChainVolume], bridges: Iterable[Published]) -> bool:
-    return any(row.simulated for row in kept) or any(row.payload["simulated"] for row in bridges)

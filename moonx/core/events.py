@@ -351,7 +351,10 @@ class StatsBridgeLatencyUpdated(StatsFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsOverviewUpdated(StatsFact):
-    """Chains and bridges by verdict, and the totals over all chains."""
+    """Chains and bridges by verdict, and the totals over all chains.
+
+    `simulated` is said of volumes and values locked, `simulated_bridges` of any bridge's quotes.
+    """
 
     name: ClassVar[str] = "stats.overview_updated"
     key_form: ClassVar[str] = "overview"
@@ -362,6 +365,7 @@ class StatsOverviewUpdated(StatsFact):
     volume24h: str | None
     tvl: str | None
     simulated: bool
+    simulated_bridges: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,6 +208,7 @@ def test_the_doctor_tells_which_outside_services_are_real_simulated_or_off() -> 
         found = findings()
     assert found["outside services"].sentence.startswith("Real: lifi; simulated: relay, 1inch,")
     assert found["simulator"].level is Level.OK
+    assert f"answers on {simulator.url};" in found["simulator"].sentence
     with elsewhere(SIMULATOR_URL="http://127.0.0.1:1"):
         gone = findings()["simulator"]
     assert gone.level is Level.FAIL
@@ -217,6 +218,8 @@ def test_the_doctor_tells_which_outside_services_are_real_simulated_or_off() -> 
 def test_a_simulator_is_healthy_while_it_answers() -> None:
     with Simulator() as simulator, elsewhere(SIMULATOR_URL=simulator.url):
         assert "answers 200" in run("health", "simulator")
+        with elsewhere(SIMULATOR_URL=simulator.url, MOONX_HOST="127.0.0.9"):
+            assert "answers 200" in run("health", "simulator")
     for url, sentence in (("http://127.0.0.1:1", "nothing answers"), ("", "SIMULATOR_URL")):
         with elsewhere(SIMULATOR_URL=url), pytest.raises(CommandError, match=sentence):
             run("health", "simulator")

@@ -156,6 +156,7 @@ class Stack:
                 ("admin", f"{page}/admin/"),
                 ("docs", f"{page}/docs"),
                 ("Flower", f"http://127.0.0.1:{self.env.flower_port}/   {flower}"),
+                *([("simulator", self.env.simulator_url)] if self._simulates else []),
                 *((f"login {name}", word) for name, word in logins.items()),
                 (
                     "ready after",

@@ -58,9 +58,14 @@ def test_a_verdict_changes_while_one_watches(
 def test_what_is_stale_shows_its_age_and_is_not_called_healthy(
     screen: Screen, watched: Watched
 ) -> None:
-    watched.chain("healthy", ago=timedelta(hours=3))
+    # Not yet too old for the page: that nobody looks any more is what the server knows.
+    watched.chain("healthy", ago=timedelta(minutes=4, seconds=20))
     card = opened(screen)
-    expect(card.locator(".age")).to_have_text("stale: sampled 3 h ago")
+    expect(card.locator(".age")).to_have_text("stale: sampled 4 min ago")
+    # By then the subscription has told once more what was told last.
+    watched.overview(degraded=1)
+    expect(screen.page.locator("#overview-chains")).to_have_attribute("title", re.compile("1 degr"))
+    expect(card.locator(".age")).to_have_text("stale: sampled 4 min ago")
     expect(card.locator(".verdict")).to_have_text("Unknown")
     expect(card.locator(".chain-head")).to_have_text("#21,482,193")
     watched.chain("healthy")
@@ -80,11 +85,16 @@ def test_simulated_quotes_say_so_and_a_row_is_looked_at_by_keyboard(
     expect(group.get_by_text("simulated")).to_be_visible()
     title = screen.page.locator("#bridge-title")
     expect(title).to_have_text("LI.FI: Ethereum → Base, 1,000")
+    expect(screen.page.locator("#bridge-simulated")).to_be_visible()
+    expect(screen.page.locator("#overview-bridges-simulated")).to_be_hidden()
+    expect(screen.page.locator("#bridge-words")).to_have_text("No quote in the last day")
+    screen.page.route("**/stats/bridges/history?provider*", lambda route: route.abort())
     first = group.get_by_role("button").first
     first.focus()
     screen.page.keyboard.press("Enter")
     expect(first).to_have_attribute("aria-pressed", "true")
     expect(title).to_have_text("LI.FI: Ethereum → Base, 100")
+    expect(screen.page.locator("#bridge-words")).to_have_text("Quotes could not be loaded.")
     watched.bridge("healthy", 910)
     expect(group.locator("tr[data-key] td.p95")).to_have_text(["910 ms", "4.2 s"])
     screen.page.get_by_role("button", name="p95", exact=True).click()

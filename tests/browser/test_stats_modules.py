@@ -86,6 +86,21 @@ def test_of_what_is_stale_nobody_knows_that_it_is_well() -> None:
     assert found == [verdict for _, _, verdict in STANDINGS]
 
 
+def test_what_was_told_before_never_makes_an_answer_that_is_stale_fresh_again() -> None:
+    told_at = 1_000
+    answer = {"asOf": told_at, "isStale": True}
+    pushed = [{"asOf": told_at + later} for later in (-1, 0, 1)]
+    given = [[one, answer] for one in pushed]
+    assert run("freshness", "return given.map((pair) => m.isNews(...pair));", given) == [
+        *(False, False),
+        True,
+    ]
+    assert run("freshness", "return given.map((pair) => m.isNewer(...pair));", given) == [
+        False,
+        *(True, True),
+    ]
+
+
 def test_a_line_breaks_where_nothing_was_sampled() -> None:
     times = [0, MINUTE_MS, 30 * MINUTE_MS]
     points = [{"time": time, "value": at} for at, time in enumerate(times)]

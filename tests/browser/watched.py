@@ -22,7 +22,6 @@ from tests.browser.site import Site
 
 BASE, BASE_ID = "base", 8453
 NOW = timedelta()
-PROVIDER = {"name": "a.example", "state": "ok", "lagBlocks": 0, "errorRate": "0", "p95Ms": 41}
 
 
 class Watched:
@@ -119,7 +118,11 @@ def _bridge(
         size=str(size),
         verdict=verdict,
         reasons=(),
-        latency_ms={"p50": 420, "p95": p95_ms, "n": 30},
+        latency_ms={
+            **dict.fromkeys(("p50", "p90", "dayP50", "dayP90"), 420),
+            **dict.fromkeys(("p95", "p99", "dayP95", "dayP99"), p95_ms),
+            **{"n": 30, "censored": 1, "dayN": 30, "dayCensored": 1},
+        },
         success_rate="0.9667",
         errors={"timeout": 1},
         sampled_at=at,
@@ -139,4 +142,5 @@ def _overview(chains: dict[str, int], *, at: datetime) -> tuple[str, StatsFact]:
         volume24h="3482193000.12",
         tvl=None,
         simulated=True,
+        simulated_bridges=False,
     )

@@ -8,7 +8,7 @@ from moonx.core.chains.models import Chain
 from moonx.core.events import StatsChainPerformanceUpdated, StatsOverviewUpdated
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-NOT_SAMPLED = Reason(rule="noData", value=0, limit=1)
+NOT_SAMPLED = Reason(rule="noSample", value=0, limit=1)
 
 
 def chain(of: Chain) -> dict[str, Any]:
@@ -51,5 +51,6 @@ def overview() -> dict[str, Any]:
         volume24h=None,
         tvl=None,
         simulated=False,
+        simulated_bridges=False,
     )
     return {**event.payload(), "asOf": None}

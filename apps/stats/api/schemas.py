@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apps.stats.api.asked import Camel, Step
+from apps.stats.chains.providers import State
 from apps.stats.vocabulary import Verdict
 
 Moment = Annotated[int, Field(description="Time, ms", examples=[1_764_168_000_000])]
@@ -35,7 +36,7 @@ class Provider(Camel):
     """A node of a chain, judged apart from the chain."""
 
     name: str = Field(examples=["rpc.rei.network"])
-    state: str = Field(examples=["healthy"])
+    state: State
     lag_blocks: int | None
     error_rate: Rate | None
     p95_ms: Lasting | None
@@ -113,11 +114,25 @@ class Latency(Camel):
     n: int
 
 
+class Latencies(Latency):
+    """Of the last hour and, after `day`, of the last day. `censored` counts requests that nobody
+    waited for any longer."""
+
+    p90: int | None
+    p99: int | None
+    censored: int
+    day_p50: int | None
+    day_p90: int | None
+    day_p95: int | None
+    day_p99: int | None
+    day_n: int
+    day_censored: int
+
+
 class BridgeFigures(Camel):
     """What is measured of a bridge in one corridor for one size."""
 
     verdict: Verdict
-    latency_ms: Latency
     success_rate: Rate | None
     errors: Faults
     simulated: Simulated
@@ -135,6 +150,7 @@ class Corridor(Camel):
 class BridgeShown(Corridor, BridgeFigures, Aged):
     """A bridge: as the event `stats.bridge_latency_updated` tells it, and its age."""
 
+    latency_ms: Latencies
     reasons: list[Reason]
     sampled_at: Moment | None
     seq: int
@@ -168,7 +184,8 @@ class Overview(Aged):
     active24h: int | None
     volume24h: Usd | None
     tvl: Usd | None
-    simulated: Simulated
+    simulated: bool = Field(description="Volume or value locked comes from the simulator")
+    simulated_bridges: bool = Field(description="Some bridge's quotes come from the simulator")
     seq: int
     heartbeat: bool
 
@@ -205,6 +222,7 @@ class BridgePoint(BridgeFigures):
     """A bridge at one time, or over one hour."""
 
     time: Moment
+    latency_ms: Latency
 
 
 class BridgeSeries(Corridor):

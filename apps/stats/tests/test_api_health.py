@@ -52,7 +52,7 @@ def chain_event(**fields: Any) -> StatsChainPerformanceUpdated:
         "providers": (
             {
                 "name": "rpc.rei.network",
-                "state": "healthy",
+                "state": "ok",
                 "lag_blocks": 0,
                 "error_rate": "0",
                 "p95_ms": 80,
@@ -86,7 +86,11 @@ def bridge_event(**fields: Any) -> StatsBridgeLatencyUpdated:
         "size": "1000",
         "verdict": Verdict.DEGRADED,
         "reasons": ({"rule": "latencyP95", "value": 3_200, "limit": 3_000},),
-        "latency_ms": {"p50": 410, "p95": 3_200, "n": 12},
+        "latency_ms": {
+            **dict.fromkeys(("p50", "p90", "dayP50", "dayP90"), 410),
+            **dict.fromkeys(("p95", "p99", "dayP95", "dayP99"), 3_200),
+            **{"n": 12, "censored": 1, "dayN": 12, "dayCensored": 1},
+        },
         "success_rate": "0.96",
         "errors": {"timeout": 1},
         "sampled_at": now,
@@ -118,7 +122,7 @@ def test_a_chain_that_nobody_looked_at_is_unknown_and_its_figures_are_null() -> 
     assert {one["chain"] for one in answer["chains"]} == {one.slug for one in registry.all()}
     found = chain_shown()
     assert found["verdict"] == "unknown"
-    assert found["reasons"] == [{"rule": "noData", "value": 0, "limit": 1}]
+    assert found["reasons"] == [{"rule": "noSample", "value": 0, "limit": 1}]
     for name in ("tps", "head", "headAgeMs", "baseFeeWei", "tvlUsd", "sampledAt", "ageMs"):
         assert found[name] is None, name
     assert found["isStale"] is True
@@ -164,6 +168,7 @@ def test_the_overview_is_told_with_the_time_of_its_collection() -> None:
         volume24h="12.5",
         tvl=None,
         simulated=True,
+        simulated_bridges=False,
     )
     keep("overview", event)
     found = get("/overview").json()
@@ -204,6 +209,7 @@ def overview_of(active: int) -> StatsOverviewUpdated:
         volume24h=None,
         tvl=None,
         simulated=False,
+        simulated_bridges=True,
     )
 
 

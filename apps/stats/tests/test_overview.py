@@ -85,13 +85,14 @@ def test_bridges_are_counted_by_their_verdict_and_those_that_are_gone_are_not() 
     bridge("1inch", "unknown", simulated=False, rule="notWatched")
     overview.update(now=NOW)
     assert told()["bridges"] == {"healthy": 1, "degraded": 1, "unhealthy": 0, "unknown": 0}
-    assert told()["simulated"]
+    assert (told()["simulated"], told()["simulatedBridges"]) == (False, True)
 
 
 def test_totals_are_of_the_chains_that_are_known() -> None:
     collect({"base": figures("10.50", None), "bsc": figures("5.25", "100", simulated=True)})
     overview.update(now=NOW)
-    assert (told()["volume24h"], told()["tvl"], told()["simulated"]) == ("15.75", "100.00", True)
+    assert (told()["volume24h"], told()["tvl"]) == ("15.75", "100.00")
+    assert (told()["simulated"], told()["simulatedBridges"]) == (True, False)
 
 
 def test_a_figure_that_is_not_told_stays_for_a_day() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from pydantic import SecretStr
@@ -48,6 +49,13 @@ class Given:
     def is_set(self) -> bool:
         """Whether somebody wants the real service."""
         return bool(self.secret) or (self.is_named and not self.needs_key)
+
+
+def shown(url: str) -> str:
+    """An address as it may be shown: without a login, a query or a fragment, which may be secret."""
+    parts = urlsplit(url)
+    _, _, place = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, place, parts.path, "", ""))
 
 
 def find(service: Service) -> Endpoint | None:

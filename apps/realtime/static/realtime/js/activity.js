@@ -15,6 +15,7 @@ const HOURS_MS = 60_000; // so long hours are not asked for again
 const SILENT_MS = 300_000; // whoever answered last did so before: nobody says that it is still so
 const REMEMBERED = "activity";
 const WHOLE = "1";
+const DAY = ["senders", "participants", "transactions", "coverage", "blocks"];
 
 const box = byId("activity");
 const note = byId("activity-note");
@@ -34,7 +35,10 @@ export function offer(watched) {
   const wanted = chosen?.chain ?? recall(REMEMBERED);
   const next = chains.find(({ chain }) => chain === wanted) ?? chains[0] ?? null;
   drawSwitch(next);
-  if (next?.chain !== chosen?.chain) chosen = next;
+  if (next?.chain === chosen?.chain) return;
+  const before = chosen;
+  chosen = next;
+  if (before) forget();
 }
 
 /** The chains did not come, so that none could be chosen; returns that nothing came. */
@@ -63,10 +67,22 @@ function choose(chain) {
   remember(REMEMBERED, chain);
   chosen = chains.find((one) => one.chain === chain);
   drawSwitch(chosen);
+  forget();
+  reload();
+}
+
+/** Nothing of another chain stands under this one's name. */
+function forget() {
   day = null;
   hours = [];
+  hovered = null;
+  for (const name of DAY) text(byId(`activity-${name}`), NONE, "");
+  text(byId("activity-age"), "");
+  plot?.draw([[], [], [], []], { from: now() / 1000 - 24 * 3600, to: now() / 1000 });
+  picture.ariaLabel = "Active addresses by hour";
+  describe();
+  clear(note);
   box.dataset.waits = "";
-  reload();
 }
 
 /** Asks for the chosen chain's figures; whether they came, which it says where they did not. */
@@ -90,9 +106,9 @@ export async function reload() {
   }
 }
 
-/** Takes the day's figures as they are pushed; hours are asked for, where they are older than a minute. */
+/** Takes the day's figures as they are pushed, once they were loaded; hours are asked for, where they are older than a minute. */
 export function take(data) {
-  if (data.chainId !== chosen?.chainId || !isNewer(data, day)) return;
+  if (!day || data.chainId !== chosen?.chainId || !isNewer(data, day)) return;
   day = { ...day, ...data, updatedAt: data.asOf, isStale: false };
   if (now() - askedAt > HOURS_MS) reload();
 }

@@ -1,21 +1,19 @@
-// One corridor of one bridge at one size: its verdict with the reasons, and its last day.
+// One corridor of one bridge at one size: its verdict with the reasons, and its last quotes.
 
 import { corridorOf, errorsOf, named } from "./corridors.js";
 import { byId, el, reducedMotion, text } from "./dom.js";
 import { count, duration, percentage } from "./figures.js";
 import { stamp } from "./format.js";
 import { standing } from "./freshness.js";
-import { Plot, hourOf } from "./plots.js";
+import { Plot, durationTick, hourOf } from "./plots.js";
 import { columns, span } from "./series.js";
 import { now } from "./state.js";
 import * as api from "./statsapi.js";
 import { drawReasons, drawVerdict } from "./verdicts.js";
 
-const axis = (ms) => (ms === 0 ? "0" : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`);
-
 const DAY_MS = 86_400_000;
-const POINTS = 1000; // quotes of the last day that are drawn
-const AGAIN_MS = 15_000; // so long a row's quotes are not asked for again
+const POINTS = 1000; // quotes that are drawn, a day at most: fewer hours where one asks often
+const AGAIN_MS = 60_000; // so long a row's quotes are not asked for again
 
 const node = byId("bridge");
 const picture = byId("bridge-plot");
@@ -25,6 +23,7 @@ let plot = null;
 let shown = null; // the row
 let key = null;
 let quotes = [];
+let said = null; // what is said where there are none
 let times = [];
 let hovered = null;
 let askedAt = 0;
@@ -36,11 +35,26 @@ export function draw(row, rowKey) {
   key = rowKey;
   node.hidden = false;
   text(byId("bridge-title"), `${named(row.provider)}: ${corridorOf(row)}, ${count(row.size)}`);
+  byId("bridge-simulated").hidden = !row.simulated;
   if (isOther) delete verdict.dataset.verdict;
-  drawVerdict(verdict, standing(row, now()));
+  tick();
   drawReasons(byId("bridge-reasons"), row.reasons);
   drawErrors(row);
-  if (isOther) load();
+  if (!isOther) return;
+  forget();
+  load();
+}
+
+/** What the verdict is worth by its age. */
+export function tick() {
+  if (shown) drawVerdict(verdict, standing(shown, now()));
+}
+
+function forget() {
+  hovered = null;
+  said = "Time to each quote";
+  if (plot) drawQuotes([]);
+  else describe();
 }
 
 /** Asks for the row's quotes again, where they are not of this moment. */
@@ -54,9 +68,14 @@ async function load() {
   const end = Math.floor(askedAt);
   try {
     const answer = await api.bridgeHistory({ provider, corridor: `${from}-${to}`, size, from: end - DAY_MS, to: end, step: "raw", limit: POINTS });
-    if (asked === key) drawQuotes(answer.series[0]?.points ?? []);
+    if (asked !== key) return;
+    said = "No quote in the last day";
+    drawQuotes(answer.series[0]?.points ?? []);
   } catch {
-    if (asked === key) drawQuotes([]); // the row's figures stand without the picture
+    if (asked !== key) return;
+    askedAt = 0;
+    said = "Quotes could not be loaded."; // those that came before stay
+    describe();
   }
 }
 
@@ -64,7 +83,7 @@ function drawQuotes(points) {
   quotes = points;
   const data = columns(points, ({ latencyMs }) => latencyMs.p50);
   times = data[0];
-  plot ??= new Plot(picture, { series: [{ tone: "accent" }], shown: axis, hover });
+  plot ??= new Plot(picture, { series: [{ tone: "accent" }], shown: durationTick, hover });
   plot.draw(data, span(points, now()));
   describe();
 }
@@ -78,7 +97,7 @@ function drawErrors(row) {
   const { n, censored, p50, p95, dayP50, dayP95 } = row.latencyMs;
   const lines = [
     ["Success, last hour", percentage(row.successRate)],
-    ["Quotes, last hour", n === null ? "0" : count(n)],
+    ["Quotes, last hour", count(n)],
     ["Not waited for", censored ? count(censored) : "none"],
     ["p50 · p95, last hour", `${duration(p50)} · ${duration(p95)}`],
     ["p50 · p95, last day", `${duration(dayP50)} · ${duration(dayP95)}`],
@@ -99,12 +118,12 @@ function hover(at) {
 const quoteOf = ({ latencyMs }) => (latencyMs.p50 === null ? "no quote" : duration(latencyMs.p50));
 
 function tell() {
-  const words = quotes.length ? "Time to each quote, last day" : "No quote in the last day";
+  const words = quotes.length ? `Time to each quote since ${hourOf(quotes[0].time / 1000)}` : said;
   text(byId("bridge-words"), hovered ? `${hourOf(hovered.time / 1000)}  ${quoteOf(hovered)}` : words);
 }
 
 function describe() {
   tell();
-  const since = quotes.length ? `since ${stamp(quotes[0].time)}, newest ${quoteOf(quotes.at(-1))}` : "none in the last day";
-  picture.ariaLabel = `Time to each quote, ${since}`;
+  const all = () => `Time to each quote since ${stamp(quotes[0].time)}, newest ${quoteOf(quotes.at(-1))}`;
+  picture.ariaLabel = quotes.length ? all() : said;
 }

@@ -5,7 +5,7 @@ import { corridorOf, errorsOf, failures, named } from "./corridors.js";
 import { arrange, byId, el, flash, text } from "./dom.js";
 import { NONE, count, duration, percentage } from "./figures.js";
 import { compare } from "./format.js";
-import { drawAge, isNewer, standing } from "./freshness.js";
+import { drawAge, isNewer, isNews, standing } from "./freshness.js";
 import { say } from "./notes.js";
 import { path, sparkline } from "./sparkline.js";
 import { now } from "./state.js";
@@ -59,7 +59,7 @@ function drawRowVerdict(cell, row) {
 /** Asks for all rows and for their last day. Throws ApiError. */
 export async function load() {
   const answer = await api.bridges();
-  for (const row of answer.bridges) put(row);
+  for (const row of answer.bridges) if (isNewer(row, rows.get(keyOf(row)))) rows.set(keyOf(row), row);
   draw();
   if (!rows.size) return explain("No quote was asked for yet: the first round takes up to two minutes.");
   bridge.renew();
@@ -87,15 +87,12 @@ async function loadPoints() {
   draw();
 }
 
-function put(row) {
-  const key = keyOf(row);
-  if (!isNewer(row, rows.get(key))) return;
-  rows.set(key, row);
-}
-
+/** Takes a row as it is pushed; what is no news changes nothing. */
 export function take(row) {
-  put({ isStale: false, ...row });
-  if (keyOf(row) === chosen) bridge.renew();
+  const key = keyOf(row);
+  if (!isNews(row, rows.get(key))) return;
+  rows.set(key, { isStale: false, ...row });
+  if (key === chosen) bridge.renew();
 }
 
 export function draw() {
@@ -205,4 +202,5 @@ export function tick() {
     drawSampled(node, rows.get(key));
     drawRowVerdict(node.children[STATE], rows.get(key));
   }
+  bridge.tick();
 }

@@ -1,10 +1,10 @@
-// One chain's card: verdict, reasons, figures, block times of the last hours, providers.
+// One chain's card: verdict, reasons, figures, block times as far as they are known, providers.
 
 import { el, flash, text } from "./dom.js";
 import { NONE, count, duration, gwei, percentage, rate, ticking, usd } from "./figures.js";
 import { stamp } from "./format.js";
 import { drawAge, standing } from "./freshness.js";
-import { Plot, hourOf } from "./plots.js";
+import { Plot, durationTick, hourOf } from "./plots.js";
 import { columns, span } from "./series.js";
 import { drawReasons, drawVerdict, signOf, spelled } from "./verdicts.js";
 
@@ -23,7 +23,6 @@ const FIGURES = [
   ["Volume 24h", ({ volume24hUsd }) => usd(volume24hUsd), ({ volume24hUsd }) => volume24hUsd],
   ["Value locked", ({ tvlUsd }) => usd(tvlUsd), ({ tvlUsd }) => tvlUsd],
 ];
-const OUTSIDE = new Set(["Volume 24h", "Value locked"]);
 
 const reorgs = (found) => (found ? count(found.count) : NONE);
 
@@ -51,7 +50,7 @@ export class Card {
     };
     this.#figures = FIGURES.map(([name]) => figure(name));
     this.node = this.#built(slug);
-    this.#plot = new Plot(this.parts.picture, { series: [{ tone: "accent" }, { tone: "fast" }], shown: axis, hover: (at) => this.#hover(at) });
+    this.#plot = new Plot(this.parts.picture, { series: [{ tone: "accent" }, { tone: "fast" }], shown: durationTick, hover: (at) => this.#hover(at) });
   }
 
   #built(slug) {
@@ -112,7 +111,7 @@ export class Card {
     const shown = this.#hovered;
     const last = this.#points.at(-1);
     const both = ({ blockTimeMs }) => `p50 ${duration(blockTimeMs.p50)} · p95 ${duration(blockTimeMs.p95)}`;
-    const words = last ? "Block time" : "Block time, nothing sampled yet";
+    const words = last ? `Block time since ${hourOf(this.#points[0].time / 1000)}` : "Block time, nothing sampled yet";
     text(this.parts.words, shown ? `${hourOf(shown.time / 1000)}  ${both(shown)}` : words);
     this.parts.picture.ariaLabel = last ? `Block time since ${stamp(this.#points[0].time)}, newest: ${both(last)}` : words;
   }
@@ -125,8 +124,6 @@ export class Card {
     list.replaceChildren(...providers.map(providerOf));
   }
 }
-
-const axis = (ms) => (ms === 0 ? "0" : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`);
 
 function figure(name) {
   const value = el("dd", { class: "value" });

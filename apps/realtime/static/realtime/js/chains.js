@@ -2,7 +2,7 @@
 
 import { Card } from "./card.js";
 import { arrange, byId, text } from "./dom.js";
-import { isNewer } from "./freshness.js";
+import { isNewer, isNews } from "./freshness.js";
 import { clear, say } from "./notes.js";
 import { recall, remember } from "./remembered.js";
 import { extended } from "./series.js";
@@ -10,7 +10,8 @@ import { now } from "./state.js";
 import * as api from "./statsapi.js";
 
 const HOURS_MS = 6 * 3_600_000;
-const MOST = 400; // samples asked for: one a minute over the hours
+const MOST = 400; // samples asked for: one a minute over the hours, fewer hours where they come faster
+const AGAIN_MS = 60_000; // so long they are not asked for again: what is new is pushed
 const REMEMBERED = "cards";
 
 const body = byId("chains-cards");
@@ -22,6 +23,8 @@ const unwatched = byId("chains-unwatched");
 const chains = new Map();
 const cards = new Map();
 const points = new Map();
+const askedAt = new Map(); // when a chain's points were asked for
+const moved = new Set(); // ids of chains whose pictures are drawn with the next frame
 let asked = false; // and answered: from then on, none means none
 
 /** Stands skeletons for as many cards as were there the last time. */
@@ -29,7 +32,7 @@ export function prepare() {
   const skeleton = body.firstElementChild;
   const wanted = Number(recall(REMEMBERED) ?? 1);
   if (chains.size) return;
-  for (let at = 1; at < Math.min(wanted, 12); at += 1) body.append(skeleton.cloneNode(true));
+  for (let at = body.children.length; at < Math.min(wanted, 12); at += 1) body.append(skeleton.cloneNode(true));
 }
 
 export const watched = () => [...chains.values()].filter(isWatched);
@@ -39,7 +42,7 @@ const isWatched = (chain) => chain.isEnabled !== false;
 /** Asks for all chains, and for the block times of those that are watched. Throws ApiError. */
 export async function load() {
   const answer = await api.chains();
-  for (const chain of answer.chains) put(chain);
+  for (const chain of answer.chains) if (isNewer(chain, chains.get(chain.chainId))) put(chain);
   asked = true;
   remember(REMEMBERED, String(Math.max(1, watched().length)));
   draw();
@@ -52,10 +55,8 @@ export function fail(message, retry) {
   say(note, `Chains could not be loaded. ${message}`, retry);
 }
 
-/** Takes a chain as the server tells of it; older than what is known it changes nothing. */
 function put(chain) {
   const held = chains.get(chain.chainId);
-  if (!isNewer(chain, held)) return;
   const fresh = { ...(held && { name: held.name, isEnabled: held.isEnabled }), ...chain };
   chains.set(chain.chainId, { ...fresh, ...headOf(fresh, held) });
 }
@@ -67,14 +68,16 @@ function headOf({ head, headAgeMs, asOf }, held) {
   return newer ? { head: held.head, headTime: held.headTime } : { head: head ?? null, headTime };
 }
 
+/** Takes a chain as it is pushed; what is no news changes nothing. */
 export function take(chain) {
+  if (!isNews(chain, chains.get(chain.chainId))) return;
   const before = chains.get(chain.chainId)?.verdict;
   put({ isStale: false, ...chain });
   if (before && before !== chain.verdict) text(said, `${chains.get(chain.chainId).name}: ${chain.verdict}`);
   const { blockTimeMs, sampledAt, chainId } = chain;
   if (sampledAt === null) return;
   points.set(chainId, extended(points.get(chainId) ?? [], { time: sampledAt, blockTimeMs }, now() - HOURS_MS));
-  drawPicture(chainId);
+  moved.add(chainId);
 }
 
 /** Takes the newest block; who tells of it has looked at the chain just then. Whether what stood was stale. */
@@ -88,11 +91,14 @@ export function takeHead({ chainId, number, timeMs, asOf }) {
 }
 
 async function loadPoints({ chain, chainId }) {
+  if (now() - (askedAt.get(chainId) ?? 0) < AGAIN_MS) return;
+  askedAt.set(chainId, now());
   try {
     const to = Math.floor(now());
     const answer = await api.chainHistory(chain, { from: to - HOURS_MS, to, limit: MOST, step: "raw" });
     points.set(chainId, answer.points.filter((point) => point.blockTimeMs));
   } catch {
+    askedAt.delete(chainId);
     return; // the card stands without its picture; what comes live is drawn
   }
   drawPicture(chainId);
@@ -104,6 +110,8 @@ export function draw() {
   body.hidden = false;
   arrange(body, shown.map((chain) => cardOf(chain).node));
   for (const chain of shown) cardOf(chain).draw(chain, now());
+  for (const chainId of moved) drawPicture(chainId);
+  moved.clear();
   if (!shown.length) drawEmpty();
   else clear(note);
   drawUnwatched([...chains.values()].filter((chain) => !isWatched(chain)));

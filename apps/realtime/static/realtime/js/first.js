@@ -5,4 +5,4 @@ try {
 } catch {
   // Storage is switched off: the system's theme stays.
 }
-if (location.hash === "#chains") document.documentElement.dataset.page = "chains";
+if (location.hash.startsWith("#chains")) document.documentElement.dataset.page = "chains";

@@ -30,5 +30,11 @@ function ageOf({ sampledAt }, now, words) {
   return sampledAt === null ? "never sampled" : `${words}${since(sampledAt, now)}`;
 }
 
-/** Whether `fresh` may replace `held`: messages and answers may overtake each other. */
+/** Whether an answer may replace `held`: messages and answers may overtake each other. */
 export const isNewer = (fresh, held) => !held || (fresh.asOf ?? 0) >= (held.asOf ?? 0);
+
+/**
+ * Whether a message is news beside `held`. A subscription begins with what was told last: of the same
+ * moment the answer stands, which knows for how long nobody has looked.
+ */
+export const isNews = (pushed, held) => !held || (pushed.asOf ?? 0) > (held.asOf ?? 0);

@@ -33,6 +33,7 @@ export function draw() {
   if (!overview) return;
   drawTally(nodes.chains, overview.chains);
   drawTally(nodes.bridges, overview.bridges);
+  byId("overview-bridges-simulated").hidden = !overview.simulatedBridges;
   put(nodes.active, count(overview.active24h));
   put(nodes.volume, usd(overview.volume24h), overview.volume24h, overview.simulated);
   put(nodes.tvl, usd(overview.tvl), overview.tvl, overview.simulated);

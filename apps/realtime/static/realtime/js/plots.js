@@ -33,6 +33,9 @@ export function hourOf(seconds) {
   return `${twoDigits(moment.getUTCHours())}:${twoDigits(moment.getUTCMinutes())}`;
 }
 
+/** "250 ms", "1.5 s": how durations stand on an upright axis. */
+export const durationTick = (ms) => (ms === 0 ? "0" : ms < 1000 ? `${ms} ms` : `${ms / 1000} s`);
+
 const lineOf = ({ tone }) => ({
   stroke: ink(tone),
   width: 1.5,

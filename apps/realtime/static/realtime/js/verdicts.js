@@ -61,7 +61,6 @@ const RULES = {
   stale: limited("Not looked at for", ms),
   noData: () => "No provider answers",
   noSample: () => "Nothing was sampled yet",
-  noProvider: () => "No provider is set",
   providerFault: (reason) => `${reason.provider}: ${causeOf(reason)}`,
   successRate: limited("Success", percentage),
   latencyP95: limited("Time to a quote p95", ms),
