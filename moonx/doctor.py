@@ -140,15 +140,15 @@ def _simulator(count: int) -> Finding:
         return fail(
             "simulator",
             f"{count} services are left to it. {failure}",
-            "Start it: MOONX_ROLE=simulator manage.py run; or unset SIMULATOR_URL for the real "
+            "Start it: MOONX_ROLE=simulator python manage.py run; or unset SIMULATOR_URL for the real "
             "services.",
         )
+    url = endpoints.shown(settings.ENV.simulator_url)
     if settings.IS_DEVELOPMENT:
-        url = endpoints.shown(settings.ENV.simulator_url)
         return ok("simulator", f"It answers on {url}; what it feeds is labelled simulated.")
     return warn(
         "simulator",
-        f"{endpoints.shown(settings.ENV.simulator_url)} answers for {count} services: what is told of them is made up.",
+        f"It answers on {url} for {count} services: what is told of them is made up.",
         "Set their addresses or keys, or unset SIMULATOR_URL.",
     )
 

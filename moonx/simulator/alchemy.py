@@ -32,7 +32,8 @@ def rpc(request: Request) -> Reply:
     chain_id = NETWORKS[network]
     if isinstance(body, list):
         return Reply(body=[_called(call, chain_id) for call in body])
-    return Reply(body=_called(body, chain_id))
+    answer = _called(body, chain_id)
+    return Reply(status=400 if "error" in answer else 200, body=answer)
 
 
 def _called(call: Any, chain_id: int) -> dict[str, Any]:
@@ -44,9 +45,16 @@ def _called(call: Any, chain_id: int) -> dict[str, Any]:
         error = {"code": UNSUPPORTED, "message": f"Unsupported method: {call.get('method')}"}
         return {**told, "error": error}
     try:
-        return {**told, "result": method(call.get("params") or [], chain_id)}
+        return {**told, "result": method(_params(call), chain_id)}
     except BadRequest as error:
         return {**told, "error": {"code": INVALID, "message": str(error)}}
+
+
+def _params(call: dict[str, Any]) -> list[Any]:
+    params = call.get("params", [])
+    if not isinstance(params, list):
+        raise BadRequest("params must be a list")
+    return params
 
 
 def _balances(params: list[Any], chain_id: int) -> dict[str, Any]:
@@ -54,6 +62,8 @@ def _balances(params: list[Any], chain_id: int) -> dict[str, Any]:
     wanted = params[1] if len(params) > 1 else "erc20"
     known = [coin.address.lower() for coin in coins.COINS if coin.chain_id == chain_id]
     addresses = wanted if isinstance(wanted, list) else known
+    if not _are_strings(addresses):
+        raise BadRequest("params[1] must be addresses")
     return {
         "address": wallet,
         "tokenBalances": [
@@ -72,6 +82,10 @@ def _metadata(params: list[Any], chain_id: int) -> dict[str, Any]:
 
 
 _METHODS = {"alchemy_getTokenBalances": _balances, "alchemy_getTokenMetadata": _metadata}
+
+
+def _are_strings(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _wallet(params: list[Any]) -> str:
@@ -110,7 +124,8 @@ def _of_wallet(pair: dict[str, Any], body: dict[str, Any], now_s: float) -> list
     wallet, networks = str(pair.get("address")), pair.get("networks")
     if not world.is_address(wallet) or not isinstance(networks, list):
         raise BadRequest("each of addresses needs an address and networks")
-    if len(networks) > MOST_NETWORKS or not set(networks) <= NETWORKS.keys():
+    are_known = _are_strings(networks) and set(networks) <= NETWORKS.keys()
+    if len(networks) > MOST_NETWORKS or not are_known:
         raise BadRequest(f"networks must be up to {MOST_NETWORKS} of {', '.join(NETWORKS)}")
     rows = []
     for network in networks:

@@ -1,12 +1,11 @@
 """Binance: public prices of its spot markets."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from moonx.simulator import moods, world
-from moonx.simulator.serving import Reply, Request, Route, Service
+from moonx.simulator.serving import Reply, Request, Route, Service, parsed_json
 from moonx.simulator.world import DAY_S, Listed
 
 QUOTE = "USDT"
@@ -28,6 +27,7 @@ INTERVALS_MS = {
     "1d": DAY_S * 1000,
 }
 MOST, USUAL = 1000, 500
+LARGEST = 10**15  # number that a parameter may be, which times in ms are far below
 TRADE_EVERY_MS = 400
 WEIGHTS = (("REQUEST_WEIGHT", "MINUTE", 1, 6000), ("RAW_REQUESTS", "MINUTE", 5, 61_000))
 ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT")
@@ -65,7 +65,7 @@ def ticker_day(request: Request) -> Reply:
     return _each(request, lambda symbol: _day(symbol, request, is_mini=is_mini))
 
 
-def _each(request: Request, told: Any) -> Reply:
+def _each(request: Request, told: Callable[[str], dict[str, Any]]) -> Reply:
     """One object for `symbol`, a list for `symbols` or for all."""
     try:
         symbols = _symbols(request)
@@ -81,7 +81,7 @@ def _symbols(request: Request) -> Sequence[str]:
     if not (text := request.given("symbols")):
         return list(PAIRS)
     try:
-        many = json.loads(text)
+        many = parsed_json(text)
     except ValueError:
         many = None
     if not isinstance(many, list):
@@ -265,9 +265,12 @@ def _needed(request: Request, name: str) -> str:
 
 def _number(request: Request, name: str, usual: int) -> int:
     text = request.given(name)
-    if text and not (text.isascii() and text.isdigit()):
+    if not text:
+        return usual
+    found = world.whole(text)
+    if found is None or found > LARGEST:
         raise Refused(-1100, f"Illegal characters found in parameter '{name}'.")
-    return int(text) if text else usual
+    return found
 
 
 def _limit(request: Request) -> int:

@@ -78,8 +78,7 @@ def seconds(source: Coin, target: Coin) -> int:
 
 def coin(chain: object, address: object, *, field: str) -> Coin:
     """The coin at that address; raises BadRequest where there is none."""
-    chain_id = int(str(chain)) if str(chain).isdigit() else 0
-    found = world.coin_at(chain_id, str(address))
+    found = world.coin_at(world.whole(str(chain)) or 0, str(address))
     if found is None:
         raise BadRequest(f"{field} is not a known token of chain {str(chain)[:20]}")
     return found

@@ -22,8 +22,11 @@ SPANS = ("1h", "24h", "7d", "14d", "30d", "200d", "1y")
 
 def simple_price(request: Request) -> Reply:
     """GET /simple/price: unknown ids are left out."""
+    currencies = _currencies(request)
     wanted = _listed(request)
-    found = {one.gecko: _priced(one, request) for one in world.LISTED if one.gecko in wanted}
+    found = {
+        one.gecko: _priced(one, request, currencies) for one in world.LISTED if one.gecko in wanted
+    }
     return Reply(body=found)
 
 
@@ -32,12 +35,13 @@ def token_price(request: Request) -> Reply:
     chain_id = PLATFORMS.get(request.args[0])
     if chain_id is None:
         return _error(404, "invalid asset platform id")
+    currencies = _currencies(request)
     found = {}
     for address in request.needed("contract_addresses").split(","):
         coin = world.coin_at(chain_id, address)
         listed = world.listed_by(symbol=coin.symbol) if coin else None
         if listed is not None:
-            found[address.lower()] = _priced(listed, request)
+            found[address.lower()] = _priced(listed, request, currencies)
     return Reply(body=found)
 
 
@@ -55,16 +59,24 @@ def _listed(request: Request) -> set[str]:
     return found if is_narrowed else {one.gecko for one in world.LISTED}
 
 
-def _priced(listed: Listed, request: Request) -> dict[str, Any]:
+def _currencies(request: Request) -> set[str]:
+    """Those that prices are wanted in; BadRequest where none is named."""
+    return set(request.needed("vs_currencies").lower().split(","))
+
+
+def _priced(listed: Listed, request: Request, currencies: set[str]) -> dict[str, Any]:
+    """The coin in those of `currencies` that are known, which is the dollar."""
     usd = world.usd(listed, now_s=request.now_s)
     extra = {
         "include_market_cap": ("usd_market_cap", world.number(usd * listed.supply)),
         "include_24hr_vol": ("usd_24h_vol", world.number(usd * 0 + listed.volume24h)),
         "include_24hr_change": ("usd_24h_change", _change(listed, request.now_s)),
-        "include_last_updated_at": ("last_updated_at", int(request.now_s) - 20),
     }
-    asked = [pair for flag, pair in extra.items() if request.given(flag) == "true"]
-    return {"usd": world.number(usd, places=6), **dict(asked)}
+    asked = dict(pair for flag, pair in extra.items() if request.given(flag) == "true")
+    told = {"usd": world.number(usd, places=6), **asked} if "usd" in currencies else {}
+    if request.given("include_last_updated_at") == "true":
+        told["last_updated_at"] = int(request.now_s) - 20
+    return told
 
 
 def _change(listed: Listed, now_s: float) -> float:
@@ -86,8 +98,8 @@ def markets(request: Request) -> Reply:
 
 
 def _number(request: Request, name: str, usual: int) -> int:
-    text = request.given(name)
-    return int(text) if text.isascii() and text.isdigit() else usual
+    found = world.whole(request.given(name))
+    return usual if found is None else found
 
 
 def _market(listed: Listed, rank: int, request: Request) -> dict[str, Any]:

@@ -33,9 +33,14 @@ def quote(request: Request) -> Reply:
 
 
 def _end(request: Request, which: str) -> Coin:
-    chain = request.needed(f"{which}Chain")
-    chain_id = {key: number for number, key in KEYS.items()}.get(chain.lower(), chain)
+    chain_id = _chain_id(request.needed(f"{which}Chain"))
     return bridging.coin(chain_id, request.needed(f"{which}Token"), field=f"{which}Token")
+
+
+def _chain_id(text: str) -> int:
+    """The chain of that id or key; 0 where there is none."""
+    by_key = {key: number for number, key in KEYS.items()}
+    return by_key.get(text.lower()) or world.whole(text) or 0
 
 
 def _step(way: Transfer, sender: str, request: Request) -> dict[str, Any]:
@@ -200,7 +205,7 @@ def tools(_: Request) -> Reply:
 
 def connections(request: Request) -> Reply:
     """GET /connections."""
-    ends = [int(value) for name in ("fromChain", "toChain") if (value := request.needed(name))]
+    ends = [_chain_id(request.needed(name)) for name in ("fromChain", "toChain")]
     if not set(ends) <= set(CHAIN_IDS.values()):
         raise BadRequest("unknown chain")
     tokens = [

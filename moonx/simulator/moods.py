@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 SLOWEST_MS = 60_000
+LARGEST = 10**9  # number that is looked at at all
 SWAY = 0.25  # of the latency, over half an hour
 SWAY_S = 1800
 SPREAD = 0.3  # of the logarithm of one latency, so that the tail is long to one side
@@ -87,7 +88,9 @@ def changed(mood: Mood, wanted: Mapping[str, Any]) -> Mood:
     if unknown := wanted.keys() - known.keys():
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     for name, value in wanted.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        # Compared so that what is not a number fails it too.
+        if not (is_number and abs(value) <= LARGEST):
             raise ValueError(f"{name} must be a number")
     return replace(mood, **{known[name]: value for name, value in wanted.items()})
 

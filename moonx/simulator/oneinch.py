@@ -1,5 +1,6 @@
 """1inch: quotes on one chain, and across chains by an auction among resolvers."""
 
+from fractions import Fraction
 from typing import Any
 
 from moonx.core.upstream.coins import CHAIN_IDS, Coin
@@ -90,12 +91,12 @@ def _preset(way: Transfer, length_s: int) -> dict[str, Any]:
 
 def quote(request: Request) -> Reply:
     """GET /swap/{version}/{chain}/quote."""
-    chain_id = int(request.args[0])
+    chain_id = _chain_id(request)
     coins = [_coin(chain_id, request.needed(name)) for name in ("src", "dst")]
     amount = bridging.amount(request.needed("amount"), field="amount")
-    scale = coins[1]["decimals"] - coins[0]["decimals"]
-    received = amount * 10**scale if scale >= 0 else amount // 10**-scale
-    body: dict[str, Any] = {"dstAmount": str(received * 9995 // 10_000)}
+    worth = [_base_unit_usd(coin, now_s=request.now_s) for coin in coins]
+    received = amount * worth[0] / worth[1] * Fraction(9995, 10_000)
+    body: dict[str, Any] = {"dstAmount": str(int(received))}
     if request.given("includeTokensInfo") == "true":
         body |= {"srcToken": coins[0], "dstToken": coins[1]}
     if request.given("includeProtocols") == "true":
@@ -104,6 +105,18 @@ def quote(request: Request) -> Reply:
     if request.given("includeGas") == "true":
         body["gas"] = 100_000
     return Reply(body=body)
+
+
+def _chain_id(request: Request) -> int:
+    """The path's chain; 0 where it is spelled like none."""
+    return world.whole(request.args[0]) or 0
+
+
+def _base_unit_usd(coin: dict[str, Any], *, now_s: float) -> Fraction:
+    """What the smallest part of a coin is worth; where no price is known, as of a dollar."""
+    listed = world.listed_by(symbol=coin["symbol"])
+    usd = world.usd(listed, now_s=now_s) if listed else 1
+    return Fraction(usd) / 10 ** coin["decimals"]
 
 
 def _coin(chain_id: int, address: str) -> dict[str, Any]:
@@ -125,7 +138,7 @@ def _coin(chain_id: int, address: str) -> dict[str, Any]:
 
 def healthcheck(request: Request) -> Reply:
     """GET /swap/{version}/{chain}/healthcheck."""
-    if int(request.args[0]) not in CHAIN_IDS.values():
+    if _chain_id(request) not in CHAIN_IDS.values():
         return refused("unknown chain")
     return Reply(body={"status": "OK"})
 

@@ -43,7 +43,7 @@ class Request:
     def json(self) -> Any:
         """What the body says; raises BadRequest where it is no JSON."""
         try:
-            return json.loads(self.body)
+            return parsed_json(self.body)
         except ValueError:
             raise BadRequest("the body is no JSON") from None
 
@@ -130,6 +130,17 @@ def _with_args(request: Request, args: tuple[str, ...]) -> Request:
 def parsed_query(text: str) -> Mapping[str, Sequence[str]]:
     """A query string's parameters, each with all its values."""
     return parse_qs(text, keep_blank_values=True)
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """What a JSON text says; ValueError for what is none, and for what could not be sent back: NaN,
+    infinity, half a character, or more levels than can be followed."""
+    try:
+        found = json.loads(text)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("it has too many levels") from None
+    return found
 
 
 def page(status: int, title: str) -> Reply:

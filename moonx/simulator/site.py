@@ -2,12 +2,12 @@
 
 import asyncio
 import ipaddress
-import json
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from moonx.simulator import (
     alchemy,
@@ -21,7 +21,15 @@ from moonx.simulator import (
     relay,
 )
 from moonx.simulator.moods import Mood, Whim
-from moonx.simulator.serving import LARGEST_BODY, Reply, Request, Service, page, parsed_query
+from moonx.simulator.serving import (
+    LARGEST_BODY,
+    Reply,
+    Request,
+    Service,
+    page,
+    parsed_json,
+    parsed_query,
+)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -59,8 +67,11 @@ class Site:
 
     def _reset(self, seed: int) -> None:
         self._seed = seed
-        self._moods = {one.name: Mood(latency_ms=one.latency_ms) for one in self._services}
+        self._moods = self._first_moods()
         self._counts = dict.fromkeys(self._moods, 0)
+
+    def _first_moods(self) -> dict[str, Mood]:
+        return {one.name: Mood(latency_ms=one.latency_ms) for one in self._services}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one call."""
@@ -92,9 +103,9 @@ class Site:
             count=count,
         )
         mood = self._moods[service.name]
-        facts = {"seed": self._seed, "service": service.name, "count": count}
-        await asyncio.sleep(moods.latency_s(mood, **facts, now_s=request.now_s))  # type: ignore[arg-type]
-        await self._answer(service, request, moods.whim(mood, **facts), send)  # type: ignore[arg-type]
+        facts: dict[str, Any] = {"seed": self._seed, "service": service.name, "count": count}
+        await asyncio.sleep(moods.latency_s(mood, **facts, now_s=request.now_s))
+        await self._answer(service, request, moods.whim(mood, **facts), send)
 
     async def _answer(self, service: Service, request: Request, whim: Whim, send: Send) -> None:
         match whim:
@@ -110,32 +121,38 @@ class Site:
 
     def _control(self, scope: Scope, body: bytes) -> Reply:
         """GET tells the moods; POST changes one service's, or all for `*`, and may set the seed."""
-        if not _is_loopback(scope):
-            return Reply(status=403, body={"error": "only from this machine"})
+        if not (_is_loopback(scope) and _is_no_page(scope)):
+            return Reply(status=403, body={"error": "only from this machine, and from no web page"})
         if scope["method"] == "POST":
             try:
-                self._obey(json.loads(body))
+                self._obey(parsed_json(body))
             except ValueError as error:
                 return Reply(status=400, body={"error": str(error)})
         told = {name: moods.described(mood) for name, mood in self._moods.items()}
         return Reply(body={"seed": self._seed, "services": told, "calls": self._counts})
 
     def _obey(self, wanted: Any) -> None:
+        """Does all of what is ordered; ValueError, and nothing is done, where it makes no sense."""
         if not isinstance(wanted, dict):
             raise ValueError("send a JSON object")
-        wanted = dict(wanted)
-        if "seed" in wanted:
-            seed = wanted.pop("seed")
-            if isinstance(seed, bool) or not isinstance(seed, int):
-                raise ValueError("seed must be a whole number")
+        wishes = dict(wanted)
+        seed = wishes.pop("seed", None)
+        if "seed" in wanted and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise ValueError("seed must be a whole number")
+        before = self._moods if seed is None else self._first_moods()
+        changed = _changed(before, wishes) if wishes else {}
+        if seed is not None:
             self._reset(seed)
-        if not wanted:
-            return
-        name = wanted.pop("service", None)
-        names = list(self._moods) if name == "*" else [name]
-        if unknown := [one for one in names if one not in self._moods]:
-            raise ValueError(f"service {unknown[0]!r} is none of {', '.join(self._moods)} or *")
-        self._moods |= {one: moods.changed(self._moods[one], wanted) for one in names}
+        self._moods |= changed
+
+
+def _changed(before: Mapping[str, Mood], wishes: dict[str, Any]) -> dict[str, Mood]:
+    """The moods that `wishes` change; ValueError for what cannot be."""
+    name = wishes.pop("service", None)
+    if name != "*" and not (isinstance(name, str) and name in before):
+        raise ValueError(f"service {name!r} is none of {', '.join(before)} or *")
+    names = before if name == "*" else [name]
+    return {one: moods.changed(before[one], wishes) for one in names}
 
 
 def _handled(service: Service, request: Request) -> Reply:
@@ -181,6 +198,21 @@ def _is_loopback(scope: Scope) -> bool:
     client = scope.get("client")
     try:
         return client is not None and ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_no_page(scope: Scope) -> bool:
+    """Whether no web page asks: a browser tells a page's origin with each order, and whatever name
+    of another's leads to this machine stands in Host."""
+    told = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return b"origin" not in told and _names_loopback(told.get(b"host", ""))
+
+
+def _names_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

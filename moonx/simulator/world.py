@@ -12,6 +12,7 @@ from moonx.simulator.moods import chance
 NATIVE = "0x" + "0" * 40
 DAY_S = 86_400
 SWAY_S = 3 * 3600
+MOST_DIGITS = 78  # of the largest word of the EVM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +163,14 @@ def _is_hex(text: str) -> bool:
 
 
 def is_amount(text: object) -> bool:
-    """Whether `text` is a positive whole number in digits."""
-    return isinstance(text, str) and text.isascii() and text.isdigit() and int(text) > 0
+    """Whether `text` is a positive whole number in digits that a word of the EVM can hold."""
+    return isinstance(text, str) and 0 < (whole(text) or 0) < 2**256
+
+
+def whole(text: str) -> int | None:
+    """The whole number that `text` spells in digits, 0 or more; None for anything else."""
+    is_whole = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return int(text) if is_whole else None
 
 
 def code(*parts: object, digits: int = 64) -> str:

@@ -76,8 +76,9 @@ def test_what_is_stale_shows_its_age_and_is_not_called_healthy(
 
 
 def test_simulated_quotes_say_so_and_a_row_is_looked_at_by_keyboard(
-    screen: Screen, watched: Watched
+    screen: Screen, watched: Watched, watch: Watch
 ) -> None:
+    watch.expected_statuses |= {503}
     watched.bridge("healthy", 700)
     watched.bridge("degraded", 4200, size=1000)
     opened(screen)
@@ -88,7 +89,7 @@ def test_simulated_quotes_say_so_and_a_row_is_looked_at_by_keyboard(
     expect(screen.page.locator("#bridge-simulated")).to_be_visible()
     expect(screen.page.locator("#overview-bridges-simulated")).to_be_hidden()
     expect(screen.page.locator("#bridge-words")).to_have_text("No quote in the last day")
-    screen.page.route("**/stats/bridges/history?provider*", lambda route: route.abort())
+    screen.page.route("**/stats/bridges/history?provider*", lambda route: route.fulfill(status=503))
     first = group.get_by_role("button").first
     first.focus()
     screen.page.keyboard.press("Enter")

@@ -121,7 +121,10 @@ def _bridge(
         latency_ms={
             **dict.fromkeys(("p50", "p90", "dayP50", "dayP90"), 420),
             **dict.fromkeys(("p95", "p99", "dayP95", "dayP99"), p95_ms),
-            **{"n": 30, "censored": 1, "dayN": 30, "dayCensored": 1},
+            "n": 30,
+            "censored": 1,
+            "dayN": 30,
+            "dayCensored": 1,
         },
         success_rate="0.9667",
         errors={"timeout": 1},

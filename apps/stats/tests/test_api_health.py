@@ -89,7 +89,10 @@ def bridge_event(**fields: Any) -> StatsBridgeLatencyUpdated:
         "latency_ms": {
             **dict.fromkeys(("p50", "p90", "dayP50", "dayP90"), 410),
             **dict.fromkeys(("p95", "p99", "dayP95", "dayP99"), 3_200),
-            **{"n": 12, "censored": 1, "dayN": 12, "dayCensored": 1},
+            "n": 12,
+            "censored": 1,
+            "dayN": 12,
+            "dayCensored": 1,
         },
         "success_rate": "0.96",
         "errors": {"timeout": 1},

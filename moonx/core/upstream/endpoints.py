@@ -52,7 +52,7 @@ class Given:
 
 
 def shown(url: str) -> str:
-    """An address as it may be shown: without a login, a query or a fragment, which may be secret."""
+    """An address as it may be shown: without login, query and fragment, which may be secret."""
     parts = urlsplit(url)
     _, _, place = parts.netloc.rpartition("@")
     return urlunsplit((parts.scheme, place, parts.path, "", ""))

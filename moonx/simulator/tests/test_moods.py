@@ -13,7 +13,7 @@ from moonx.simulator.moods import Mood, Whim
 from moonx.simulator.serving import LARGEST_BODY, Reply, Request, Route
 from moonx.simulator.site import Site
 from moonx.simulator.tests.server import Simulator
-from moonx.simulator.tests.test_shapes import LIFI_QUOTE, ask, quick
+from moonx.simulator.tests.test_shapes import LIFI_QUOTE, RELAY_QUOTE, USDC, WALLET, ask, quick
 
 CALLS = range(1, 2001)
 
@@ -72,6 +72,14 @@ def test_a_share_of_calls_fails_as_it_is_told(name: str, whim: Whim) -> None:
         ({"service": "lifi", "errorShare": -0.1}, "shares must be 0 or more"),
         ({"service": "lifi", "speed": 1}, "unknown: speed"),
         ({"seed": "x"}, "seed must be a whole number"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"seed": 99, "service": "nobody"}, "'nobody' is none of lifi, relay"),
+        ({"seed": 99, "service": "lifi", "latencyMs": "x"}, "latencyMs must be a number"),
+        ({"service": ["lifi"]}, "['lifi'] is none of lifi, relay"),
+        ({"service": "lifi", "errorShare": 10**400}, "errorShare must be a number"),
+        (b'{"service": "lifi", "errorShare": NaN}', "not JSON compliant"),
+        (b'{"service": "lifi", "errorShare": 1e999}', "not JSON compliant"),
+        (b"[" * 30_000, "too many levels"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused_and_changes_nothing(
@@ -92,6 +100,23 @@ def test_only_this_machine_gives_orders() -> None:
     assert ask(quick(), "/_control", order, client="::1")[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost:8100"}, 200),
+        ({"host": "[::1]:8100"}, 200),
+        ({"host": "127.0.0.1:8100", "origin": "https://a.example"}, 403),
+        ({"host": "127.0.0.1:8100", "origin": "null"}, 403),
+        ({"host": "a.example:8100"}, 403),
+        ({"host": "[::1"}, 403),
+        ({}, 403),
+    ],
+)
+def test_a_web_page_gives_no_orders(headers: dict[str, str], status: int) -> None:
+    order = {"service": "lifi", "errorShare": 1}
+    assert ask(quick(), "/_control", order, headers=headers)[0] == status
+
+
 def test_a_new_seed_begins_anew() -> None:
     site = quick()
     ask(site, "/_control", {"service": "lifi", "errorShare": 1})
@@ -110,6 +135,16 @@ def test_what_there_is_not_is_not_found(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
+        LIFI_QUOTE + "9" * 5000,
+        LIFI_QUOTE.replace("toChain=8453", "toChain=%C2%B2") + "1000000",
+        "/lifi/v1/connections?fromChain=nowhere&toChain=10",
+        "/lifi/v1/connections?fromChain=%C2%B2&toChain=10",
+        f"/1inch/swap/v6.0/{'9' * 5000}/quote?src=USDC&dst=USDT&amount=5",
+        f"/1inch/swap/v6.0/{'9' * 5000}/healthcheck",
+        f"/binance/api/v3/klines?symbol=ETHUSDT&interval=1m&startTime={'9' * 5000}",
+        "/binance/api/v3/ticker/price?symbols=" + "[" * 30_000,
+        "/coingecko/api/v3/simple/price?ids=bitcoin",
+        f"/coingecko/api/v3/simple/token_price/base?contract_addresses={USDC[8453]}",
         LIFI_QUOTE + "0",
         LIFI_QUOTE + "1e3",
         LIFI_QUOTE.replace("toChain=8453", "toChain=999") + "1000000",
@@ -123,6 +158,49 @@ def test_what_there_is_not_is_not_found(path: str) -> None:
 )
 def test_what_makes_no_sense_is_a_bad_request(path: str) -> None:
     assert ask(quick(), path)[0] in {400, 422}
+
+
+BALANCES = {"id": 1, "method": "alchemy_getTokenBalances"}
+HOLDINGS = "/alchemy/data/v1/key/assets/tokens/by-address"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/alchemy/v2/key", {**BALANCES, "params": {"address": WALLET}}),
+        ("/alchemy/v2/key", {**BALANCES, "params": [WALLET, [{}]]}),
+        ("/alchemy/v2/key", {**BALANCES, "id": "\ud800", "params": [WALLET]}),
+        ("/alchemy/v2/key", b"[" * 30_000),
+        (HOLDINGS, {"addresses": [{"address": WALLET, "networks": [{}]}]}),
+        ("/relay/quote/v2", {**RELAY_QUOTE, "originChainId": 10**3000}),
+        ("/relay/quote/v2", {**RELAY_QUOTE, "amount": "\u00b2"}),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_a_bad_request(path: str, body: Any) -> None:
+    assert ask(quick(), path, body)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("ends", "least", "most"),
+    [
+        (("0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee", "USDC", 10**18), 2_000e6, 2_500e6),
+        (("USDC", "0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee", 10**9), 0.4e18, 0.5e18),
+        (("USDC", "USDT", 10**6), 0.99e6, 1.01e6),
+    ],
+)
+def test_a_swap_is_of_what_both_are_worth(
+    ends: tuple[str, str, int], least: float, most: float
+) -> None:
+    src, dst, amount = ends
+    query = f"src={src}&dst={dst}&amount={amount}"
+    _, content = ask(quick(), f"/1inch/swap/v6.0/1/quote?{query}")
+    assert least < int(http.loads(content)["dstAmount"]) < most
+
+
+def test_a_price_is_told_in_the_currencies_that_are_asked_for() -> None:
+    query = "/coingecko/api/v3/simple/price?ids=bitcoin&vs_currencies="
+    assert http.loads(ask(quick(), query + "eur")[1]) == {"bitcoin": {}}
+    assert list(http.loads(ask(quick(), query + "eur,usd")[1])["bitcoin"]) == ["usd"]
 
 
 def test_a_huge_body_is_refused() -> None:

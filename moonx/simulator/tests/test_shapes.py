@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,7 +54,7 @@ STEP = {
 PRESETS = {"extra": ("presets.medium", "presets.slow")}  # the example shows one of them
 NULLABLE = tuple(f"[].{name}" for name in ("gecko_id", "tokenSymbol", "cmcId", "chainId"))
 ALL_FLAGS = (
-    "include_market_cap=true&include_24hr_vol=true&include_24hr_change=true"
+    "vs_currencies=usd&include_market_cap=true&include_24hr_vol=true&include_24hr_change=true"
     "&include_last_updated_at=true"
 )
 MARKETS = "sparkline=true&price_change_percentage=1h,24h,7d,14d,30d,200d,1y"
@@ -135,12 +136,23 @@ LIMITS = {
 }
 
 
-def ask(site: Site, path: str, body: Any = None, *, client: str = "127.0.0.1") -> tuple[int, bytes]:
-    """Status and body of the site's answer."""
+HERE = {"host": "127.0.0.1:8100"}
+
+
+def ask(
+    site: Site,
+    path: str,
+    body: Any = None,
+    *,
+    client: str = "127.0.0.1",
+    headers: Mapping[str, str] = HERE,
+) -> tuple[int, bytes]:
+    """Status and body of the site's answer; bytes are sent as they are."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
     parts, sent = urlsplit(path), []
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}
+        return {"type": "http.request", "body": b"" if body is None else content}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -151,6 +163,7 @@ def ask(site: Site, path: str, body: Any = None, *, client: str = "127.0.0.1") -
         "path": parts.path.replace("%20", " "),
         "query_string": parts.query.encode(),
         "client": (client, 1),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
     asyncio.run(site(scope, receive, send))
     return sent[0]["status"], b"".join(one.get("body", b"") for one in sent)
