@@ -140,8 +140,8 @@ def _simulator(count: int) -> Finding:
         return fail(
             "simulator",
             f"{count} services are left to it. {failure}",
-            "Start it: MOONX_ROLE=simulator python manage.py run; or unset SIMULATOR_URL for the real "
-            "services.",
+            "Start it: MOONX_ROLE=simulator python manage.py run; or unset SIMULATOR_URL for the "
+            "real services.",
         )
     url = endpoints.shown(settings.ENV.simulator_url)
     if settings.IS_DEVELOPMENT:
