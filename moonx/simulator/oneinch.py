@@ -116,7 +116,8 @@ def _base_unit_usd(coin: dict[str, Any], *, now_s: float) -> Fraction:
     """What the smallest part of a coin is worth; where no price is known, as of a dollar."""
     listed = world.listed_by(symbol=coin["symbol"])
     usd = world.usd(listed, now_s=now_s) if listed else 1
-    return Fraction(usd) / 10 ** coin["decimals"]
+    parts: int = 10 ** coin["decimals"]
+    return Fraction(usd) / parts
 
 
 def _coin(chain_id: int, address: str) -> dict[str, Any]:
