@@ -11,7 +11,7 @@ from benchmarks.world import own_world
 
 NAMES = (
     *("relay", "order-to-browser", "candles", "tickers", "candle-reads", "expiry", "matching"),
-    *("placing", "scan", "uniques"),
+    *("placing", "scan", "uniques", "stats-api"),
 )
 
 

@@ -26,7 +26,8 @@ class Peer:
         self._child = child
 
     def scan(self, url: str, *, first: int, last: int) -> dict[str, Any]:
-        """Unique senders and participants of the blocks, as it counts them."""
+        """Unique senders and participants of the blocks, as it counts them, and the `cpu_s` that
+        it took."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._child.stdin.write(f"{url} {first} {last}\n")

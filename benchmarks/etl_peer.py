@@ -7,6 +7,7 @@ the one behind `ethereumetl export_blocks_and_transactions`, kept in memory inst
 import json
 import logging
 import sys
+import time
 from hashlib import blake2b
 
 from blockchainetl.jobs.exporters.in_memory_item_exporter import InMemoryItemExporter
@@ -48,7 +49,9 @@ def main() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         url, first, last = line.split()
-        print(json.dumps(scan(url, int(first), int(last))), flush=True)
+        begun_s = time.process_time()
+        found = scan(url, int(first), int(last))
+        print(json.dumps({**found, "cpu_s": time.process_time() - begun_s}), flush=True)
 
 
 if __name__ == "__main__":

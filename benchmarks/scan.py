@@ -5,7 +5,7 @@ shape, one write a reply; each ends with the same sets of addresses.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -30,10 +30,20 @@ Found = dict[str, Any]
 
 @dataclass(slots=True)
 class Cost:
-    """What our scans took of the processor."""
+    """What a contender's scans took of the processor: it tells more than time on a busy machine."""
 
     blocks: int = 0
     cpu_s: float = 0.0
+
+    def add(self, blocks: int, cpu_s: float) -> None:
+        """One scan more."""
+        self.blocks += blocks
+        self.cpu_s += cpu_s
+
+    @property
+    def block_us(self) -> float:
+        """Microseconds of the processor for a block."""
+        return self.cpu_s / self.blocks * 1e6
 
 
 def run(bench: Bench, *, n: int = FULL_N, with_etl: bool = True) -> None:
@@ -59,26 +69,35 @@ def _peer(bench: Bench, *, with_etl: bool) -> Iterator[etl.Peer | None]:
 def scan(bench: Bench, url: str, *, transactions: int, blocks: int, peer: etl.Peer | None) -> None:
     """One size: every contender once a round, and all of them found the same."""
     last, tenth = FIRST + blocks, FIRST + blocks // LOOP_SHARE
-    reader, cost = _reader(url), Cost()
+    reader = _reader(url)
     found: dict[str, Found] = {}
+    costs = {name: Cost() for name in ("ours", "loop", "etl")}
 
-    def keep(name: str, work: Callable[[], Found]) -> Callable[[], None]:
-        return lambda: found.update({name: work()})
+    def measured(name: str, numbers: range, work: Callable[[range], Found]) -> Callable[[], None]:
+        def run() -> None:
+            begun_s = time.process_time()
+            kept = work(numbers)
+            own_s = time.process_time() - begun_s
+            costs[name].add(len(numbers), kept.pop("cpu_s", own_s))
+            found[name] = kept
+
+        return run
 
     contenders = {
-        "ours": keep("ours", lambda: ours(reader, range(FIRST, last), cost)),
-        "loop": keep("loop", lambda: loop(url, range(FIRST, tenth))),
+        "ours": measured("ours", range(FIRST, last), lambda numbers: ours(reader, numbers)),
+        "loop": measured("loop", range(FIRST, tenth), lambda numbers: loop(url, numbers)),
     }
     if peer is not None:
-        contenders["etl"] = keep("etl", lambda: peer.scan(url, first=FIRST, last=last - 1))
-    ours(reader, range(FIRST, last), Cost())  # connections stand, batches have grown
+        contenders["etl"] = measured(
+            "etl",
+            range(FIRST, last),
+            lambda numbers: peer.scan(url, first=numbers.start, last=numbers.stop - 1),
+        )
+    ours(reader, range(FIRST, last))  # connections stand, batches have grown
     rounds = bench.interleave(contenders)
-    bench.check(
-        found["loop"] == ours(reader, range(FIRST, tenth), Cost()), "the loop found the same"
-    )
+    bench.check(found["loop"] == ours(reader, range(FIRST, tenth)), "the loop found the same")
     bench.check(found["ours"]["transactions"] == blocks * transactions, "every transaction is in")
     name = f"{transactions}_tx"
-    more = _figures(rounds, cost, blocks)
     note = f"{blocks:,} blocks of {transactions} transactions; load {load()}"
     bench.compare(
         f"scan.web3_loop.{name}",
@@ -89,7 +108,7 @@ def scan(bench: Bench, url: str, *, transactions: int, blocks: int, peer: etl.Pe
         goal=LOOP_GOAL,
         scale=LOOP_SHARE,
         note=note,
-        more=more,
+        more=_figures(rounds, costs, "loop", blocks),
     )
     if peer is not None:
         bench.check(found["etl"] == found["ours"], "ethereum-etl found the same")
@@ -102,15 +121,18 @@ def scan(bench: Bench, url: str, *, transactions: int, blocks: int, peer: etl.Pe
             "of 100, 5 workers, kept in memory",
             goal=ETL_GOAL,
             note=note,
-            more=more,
+            more=_figures(rounds, costs, "etl", blocks),
         )
 
 
-def _figures(rounds: Rounds, cost: Cost, blocks: int) -> dict[str, float | int | str]:
-    wall_s = rounds.median_ms("ours") / 1000
+def _figures(
+    rounds: Rounds, costs: Mapping[str, Cost], peer: str, blocks: int
+) -> dict[str, float | int | str]:
     return {
-        "blocks_per_s": round(blocks / wall_s),
-        "blocks_per_core_s": round(cost.blocks / cost.cpu_s),
+        "blocks_per_s": round(blocks / rounds.median_ms("ours") * 1000),
+        "blocks_per_core_s": round(1e6 / costs["ours"].block_us),
+        "peer_blocks_per_core_s": round(1e6 / costs[peer].block_us),
+        "cpu_ratio": round(costs[peer].block_us / costs["ours"].block_us, 1),
     }
 
 
@@ -119,9 +141,8 @@ def _reader(url: str) -> Reader:
     return Reader(chain, providers.named(chain.slug, [(url, 10.0)]))
 
 
-def ours(reader: Reader, numbers: range, cost: Cost) -> Found:
+def ours(reader: Reader, numbers: range) -> Found:
     """Unique senders and participants by our reader."""
-    begun_s = time.process_time()
     senders: set[bytes] = set()
     people: set[bytes] = set()
     transactions = 0
@@ -130,8 +151,6 @@ def ours(reader: Reader, numbers: range, cost: Cost) -> Found:
         people.update(each for each in block.recipients if each is not None)
         transactions += block.header.transaction_count
     people |= senders
-    cost.cpu_s += time.process_time() - begun_s
-    cost.blocks += len(numbers)
     return told(transactions, {each.hex() for each in senders}, {each.hex() for each in people})
 
 

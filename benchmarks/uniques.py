@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection
+from numpy.typing import NDArray
 
 from apps.stats.activity import gathering, leaves, rolling, sets, storing, windows
 from apps.stats.activity.leaves import BLOCK, Leaf, Link
@@ -32,6 +33,9 @@ TABLES = "bench_addresses, stats_activity_leaf, stats_activity_rollup"
 WINDOW = "SELECT addresses FROM bench_addresses WHERE starts_s >= %s AND starts_s < %s"
 
 
+Numbers = NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
     """Some addresses, one after the other, and the hash of each."""
@@ -39,10 +43,10 @@ class People:
     addresses: bytes
     hashes: Hashes
 
-    def listed(self, who: Sequence[int]) -> bytes:
+    def listed(self, who: Numbers) -> bytes:
         """The addresses of these people."""
         octets = np.frombuffer(self.addresses, dtype=np.uint8).reshape(-1, ADDRESS)
-        return octets[np.asarray(who)].tobytes()
+        return bytes(octets[who])
 
 
 def run(bench: Bench, *, n: int) -> None:
@@ -132,7 +136,7 @@ def lay_out(people: People, *, start: datetime, each: int, rng: np.random.Genera
     ActivityCursor.objects.create(chain=CHAIN)
 
 
-def _leaf(people: People, who: Hashes, number: int, *, time_s: int) -> Leaf:
+def _leaf(people: People, who: Numbers, number: int, *, time_s: int) -> Leaf:
     senders = np.sort(people.hashes[who])
     rows = [(time_s, 0, bytes(leaves.HASH_BYTES), len(who), len(who), 0)]
     parent = Link(number=number, hash=bytes(leaves.HASH_BYTES), time_s=time_s - HOUR_S)
@@ -142,7 +146,7 @@ def _leaf(people: People, who: Hashes, number: int, *, time_s: int) -> Leaf:
 
 
 def _store(
-    made_of: Sequence[Leaf], people: People, parts: Sequence[Hashes], *, is_edge: bool
+    made_of: Sequence[Leaf], people: People, parts: Sequence[Numbers], *, is_edge: bool
 ) -> None:
     storing.put(CHAIN, made_of, final=10**9)
     if not is_edge:

@@ -24,7 +24,7 @@ from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
 from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.faults import CallFailed
-from moonx.core.upstream.services import Service, Standing
+from moonx.core.upstream.names import Service, Standing
 from moonx.settings import former
 from moonx.settings.env import QUEUES
 

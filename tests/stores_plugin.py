@@ -20,12 +20,15 @@ from moonx.up.stores import Stores
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "moonx"
+NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Runs before pytest-django imports the settings, in the controller and in each worker."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "moonx.settings.test"
+    # No test asks an outside service: where none was started, a port that is never listened on.
+    os.environ["SIMULATOR_URL"] = NOBODY
     if "MOONX_TEST_OWNER_URL" not in os.environ:
         _start_stores()
     _take_database(os.environ.get("PYTEST_XDIST_WORKER", "main"))

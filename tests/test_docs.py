@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import get_commands, load_command_class
 from django.test import Client
 from django.urls import Resolver404, resolve
@@ -136,6 +137,19 @@ def test_every_metric_that_is_named_is_measured() -> None:
     sources = "\n".join(path.read_text() for path in (ROOT / "moonx").rglob("*.py"))
     for name in re.findall(r"`((?:moonx|events)_\w+)`", text()):
         assert f'"{name}"' in sources or name in {"moonx_owner", "moonx_app"}, name
+
+
+def test_every_metric_of_an_alert_is_measured() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "moonx").rglob("*.py"))
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert len(alerts) >= 4
+    for alert in alerts:
+        named = re.findall(r"\bmoonx_\w+", alert["expr"])
+        assert named
+        for name in named:
+            assert f'"{name}"' in sources, (alert["alert"], name)
+        assert {"summary", "action"} <= set(alert["annotations"])
 
 
 def test_every_task_that_is_named_is_in_the_schedule() -> None:

@@ -16,8 +16,8 @@ from moonx.core.resilience import CallClass, Target, guarded
 from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.endpoints import Endpoint
 from moonx.core.upstream.faults import CallFailed
+from moonx.core.upstream.names import Service
 from moonx.core.upstream.reading import Reading
-from moonx.core.upstream.services import Service
 
 SERVER = "DefiLlama"
 TARGET = Target(provider=Service.DEFILLAMA, kind=CallClass.READ)

@@ -19,6 +19,7 @@ from moonx.core.events import StatsOverviewUpdated
 
 SUBJECT = "overview"
 DAY = timedelta(hours=24)
+FEW = 200_000  # active addresses of all chains, which are united in a hundredth of a second
 
 BANDS: Bands = {
     name: DeadBand(relative=Decimal("0.01")) for name in ("active24h", "volume24h", "tvl")
@@ -28,7 +29,7 @@ BANDS: Bands = {
 def update(*, now: datetime, count: bool = True) -> bool:
     """Makes the overview of what is published and kept; returns whether it was told.
 
-    Without `count` the active addresses are those that were counted last, if they were at all.
+    Without `count` active addresses that are many are those that were counted last.
     """
     found = publishing.newest("chain:")
     shown = [_verdict(found.get(f"chain:{chain.slug}")) for chain in registry.enabled()]
@@ -52,7 +53,14 @@ def _active(*, now: datetime, count: bool) -> int | None:
     """Distinct senders of the last 24 hours over all chains: who sends on two of them is one."""
     row = Published.objects.filter(pk=SUBJECT).first()
     counted: int | None = row.payload.get("active24h") if row else None
-    return counted if counted is not None and not count else _union(now=now)
+    return _union(now=now) if count or counted is None or _are_few() else counted
+
+
+def _are_few() -> bool:
+    """Whether so few addresses are active, as each chain counted them, that uniting is no work."""
+    counted = ActivityCursor.objects.values_list("figures", flat=True)
+    senders: int = sum(figures["senders"] for figures in counted if figures)
+    return senders <= FEW
 
 
 def _union(*, now: datetime) -> int | None:

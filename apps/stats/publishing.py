@@ -13,7 +13,8 @@ from django.db import transaction
 from apps.stats import changes
 from apps.stats.changes import Bands, Decision, Told
 from apps.stats.models import Published
-from moonx.core import outbox
+from apps.stats.vocabulary import Verdict
+from moonx.core import metrics, outbox
 from moonx.core.events import StatsFact
 
 KEPT = ["seq", "digest", "told", "payload", "published_at", "as_of"]
@@ -44,7 +45,14 @@ def publish(news: Sequence[News], *, now: datetime) -> list[StatsFact]:
         told = [event for row in newer if (event := _take(row, by_subject[row.subject], now=now))]
         Published.objects.bulk_update(newer, KEPT)
         outbox.emit_all(told)
+    for row in newer:
+        _measure(row)
     return told
+
+
+def _measure(row: Published) -> None:
+    if verdict := row.payload.get("verdict"):
+        metrics.verdicts.labels(row.subject).set(list(Verdict).index(Verdict(verdict)))
 
 
 def _locked(subjects: Sequence[str]) -> list[Published]:

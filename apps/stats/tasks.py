@@ -16,7 +16,7 @@ def bridge_latency() -> Outcome:
     found = collecting.collect(now=clock.db_now())
     return Outcome(
         "Asked bridges for quotes: {quotes} came, {failed} failed, {held_back} were held back, "
-        "{told} verdicts told in {ms} ms",
+        "{told} subjects were news ({ms} ms)",
         found.numbers(),
     )
 

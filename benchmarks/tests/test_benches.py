@@ -14,6 +14,7 @@ from benchmarks import (
     placing,
     relay,
     scan,
+    stats_api,
     tickers,
     uniques,
 )
@@ -113,3 +114,10 @@ def test_who_was_active_is_counted_as_sets_of_addresses_count_it() -> None:
     uniques.run(bench, n=2400)
     assert bench.faults == []
     assert names(bench) == ["uniques.rows", "uniques.memory"]
+
+
+def test_the_api_of_statistics_answers_as_its_rows_stand() -> None:
+    bench = small("stats-api")
+    stats_api.run(bench, n=30, hours=8)
+    assert bench.faults == []
+    assert names(bench)[0] == "stats-api.all"

@@ -20,8 +20,8 @@ class Lock(IntEnum):
     DEMO = 5
     IMPORT = 6
     EVENT_DAYS = 7  # taken by the function core_roll_events
-    ACTIVITY = 12  # of one chain: its leaves, roll-ups, records and cursor
-    ACTIVITY_DAYS = 13  # taken by the function stats_roll_activity
+    ACTIVITY = 8  # of one chain: its leaves, roll-ups, records and cursor
+    ACTIVITY_DAYS = 9  # taken by the function stats_roll_activity
 
 
 class LockBusy(Exception):

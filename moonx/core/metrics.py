@@ -103,6 +103,12 @@ calls_held_back = Counter(
 provider_refusals = Counter(
     "moonx_provider_refusals_total", "429 answers of providers", ["provider"]
 )
+verdicts = Gauge(
+    "moonx_verdict",
+    "0 healthy, 1 degraded, 2 unhealthy, 3 unknown, as the subject's last sample said",
+    ["subject"],
+    multiprocess_mode="mostrecent",
+)
 collector_calls = Counter(
     "moonx_collector_calls_total",
     "Calls of the collectors of statistics, by whom they asked and how it ended",

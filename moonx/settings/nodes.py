@@ -89,3 +89,32 @@ class Nodes(BaseSettings):
             if fault := fault_in(url):
                 raise ValueError(f"URL {number} {fault}")
         return value
+
+    def rpc_urls(self, chain: str) -> list[str]:
+        """The chain's own URLs, in the order in which they are asked; none for an unknown chain."""
+        listed = {
+            "ethereum": self.rpc_url_ethereum,
+            "base": self.rpc_url_base,
+            "bsc": self.rpc_url_bsc,
+            "polygon": self.rpc_url_polygon,
+            "optimism": self.rpc_url_optimism,
+            "arbitrum": self.rpc_url_arbitrum,
+            "rei": self.rpc_url_rei,
+            "local": self.rpc_url_local,
+        }
+        return urls_in(listed[chain]) if chain in listed else []
+
+    def alchemy_key(self, chain: str) -> str:
+        """The key of Alchemy for one of the chains that it serves, its own before the common one;
+        empty where there is none."""
+        own = {
+            "ethereum": self.alchemy_api_key_ethereum,
+            "base": self.alchemy_api_key_base,
+            "bsc": self.alchemy_api_key_bsc,
+            "polygon": self.alchemy_api_key_polygon,
+            "optimism": self.alchemy_api_key_optimism,
+            "arbitrum": self.alchemy_api_key_arbitrum,
+        }
+        if chain not in own:
+            return ""
+        return own[chain].get_secret_value() or self.alchemy_api_key.get_secret_value()

@@ -13,6 +13,7 @@ from apps.stats import collectors
 from apps.stats.collectors import Called
 from apps.stats.models import ActivityCursor, Published
 from moonx.admin import statistics
+from moonx.admin.cards import Card
 from moonx.core import clock
 from moonx.core.chains import registry
 from moonx.core.resilience.circuit import CallClass, CircuitState
@@ -36,7 +37,7 @@ def _one_chain_is_on(settings: Any) -> None:
     )
 
 
-def card(title: str) -> statistics.Card:
+def card(title: str) -> Card:
     return next(one for one in statistics.cards(now=clock.db_now()) if one.title == title)
 
 

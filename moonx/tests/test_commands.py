@@ -182,7 +182,8 @@ def test_the_doctor_finds_a_sound_installation_sound() -> None:
         beat_as(role)
     beat_as("worker:stats,sync")
     valkey.client().mset({valkey.key("position"): 0, valkey.key("epoch"): "e1"})
-    levels = {subject: finding.level for subject, finding in findings().items()}
+    with Simulator() as simulator, elsewhere(SIMULATOR_URL=simulator.url):
+        levels = {subject: finding.level for subject, finding in findings().items()}
     assert levels.pop("markets") == levels.pop("chains") == Level.WARN
     assert set(levels.values()) == {Level.OK}
 
@@ -198,7 +199,7 @@ def test_the_doctor_fails_for_what_does_not_run_and_says_how_to_start_it() -> No
 
 
 def test_the_doctor_tells_which_outside_services_are_real_simulated_or_off() -> None:
-    with elsewhere(LIFI_API_KEY="k"):
+    with elsewhere(LIFI_API_KEY="k", SIMULATOR_URL=""):
         assert findings()["outside services"].sentence == (
             "Real: lifi, relay, defillama, defillama-coins, binance, coingecko, dexscreener; "
             "off: 1inch, alchemy."

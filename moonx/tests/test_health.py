@@ -6,14 +6,18 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import AsyncClient, Client
 
+from apps.stats.models import ActivityCursor
 from moonx import health
+from moonx.core import clock
 from moonx.processing import Processing
 from moonx.settings import env
 
@@ -88,13 +92,13 @@ async def test_the_former_health_document_tells_how_far_each_chain_was_scanned()
 
 
 def _scan() -> None:
-    with psycopg.connect(os.environ["DATABASE_URL"]) as database:
-        database.execute(
-            "INSERT INTO stats_activity_cursor (chain, last_block, updated_at, errors, version, "
-            "last_error, reorgs, deepest_reorg, last_reorg_depth, figures_version) "
-            "VALUES ('rei', 7, clock_timestamp() - interval '1 minute', "
-            """'{"timeout": 2}', 1, '', 0, 0, 0, 0)"""
-        )
+    ActivityCursor.objects.create(
+        chain="rei",
+        last_block=7,
+        updated_at=clock.db_now() - timedelta(minutes=1),
+        errors={"timeout": 2},
+    )
+    connection.close()
 
 
 async def test_a_reading_that_hangs_holds_up_no_answer_and_is_not_begun_again() -> None:
@@ -105,8 +109,8 @@ async def test_a_reading_that_hangs_holds_up_no_answer_and_is_not_begun_again() 
                 answers = await asyncio.gather(*(AsyncClient().get("/health") for _ in range(3)))
             assert [one.json()["processing"] for one in answers] == [{}] * 3
         waiting = database.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND query LIKE '%stats_activity_cursor%'"
+            "SELECT count(*) FROM pg_locks "
+            "WHERE NOT granted AND relation = 'stats_activity_cursor'::regclass"
         ).fetchone()
         database.rollback()
     assert waiting == (1,)

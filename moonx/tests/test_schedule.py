@@ -181,3 +181,20 @@ def test_what_the_simulator_answers_is_asked_more_often(settings: Any) -> None:
     wanted = {"bridge_latency_interval": "*/4 * * * *"}
     settings.ENV = settings.ENV.model_copy(update=wanted)
     assert str(schedule.find("stats.bridge_latency").when) == "at */4 * * * * UTC"
+
+
+@pytest.mark.django_db
+def test_what_the_environment_names_is_the_first_value_of_a_row_and_no_later_one(
+    settings: Any,
+) -> None:
+    plain = settings.ENV
+
+    def install(calendar: str) -> PeriodicTask:
+        settings.ENV = plain.model_copy(update={"chain_performance_interval": calendar})
+        schedule.install()
+        return PeriodicTask.objects.get(name="stats.chain_performance")
+
+    assert schedule.describe(install("*/3 * * * *")) == "at */3 * * * * UTC"
+    assert list(schedule.differences()) == []
+    assert schedule.describe(install("*/7 * * * *")) == "at */3 * * * * UTC"
+    assert len(list(schedule.differences())) == 1

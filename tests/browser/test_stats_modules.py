@@ -72,7 +72,7 @@ def test_a_reason_is_a_sentence() -> None:
         assert sentence.startswith(begins)
 
 
-STANDINGS = [
+STANDINGS: list[tuple[dict[str, Any], int, str]] = [
     ({"verdict": "healthy"}, MINUTE_MS, "healthy"),
     ({"verdict": "healthy"}, 7 * MINUTE_MS, "unknown"),
     ({"verdict": "degraded", "isStale": True}, MINUTE_MS, "unknown"),

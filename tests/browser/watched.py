@@ -1,11 +1,13 @@
 """What is told of chains and bridges, as a site's collectors would tell it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from apps.stats import publishing
 from apps.stats.chains import telling
+from apps.stats.models import ChainHeader, ChainWatch
 from apps.stats.publishing import News
 from moonx.core import clock, push
 from moonx.core.chains import registry
@@ -34,12 +36,14 @@ class Watched:
         self._tell(lambda at: _chain(verdict, reasons, at=at, ago=ago))
 
     def head(self, number: int) -> None:
-        """A new block of Base, by the collector that looked at it."""
+        """A new block of Base, kept and told by the collector that looked at it."""
 
         def work() -> None:
             now = clock.db_now()
-            state = telling.head_state(registry.find(BASE), _header(number, now), now=now)
-            push.publish_states([state], now=now)
+            header = _header(number, now)
+            ChainHeader.objects.create(chain=BASE, **asdict(header))
+            ChainWatch.objects.update_or_create(chain=BASE, defaults={"head_seen_at": now})
+            push.publish_states([telling.head_state(registry.find(BASE), header, now=now)], now=now)
 
         self.site.database(work)
 

@@ -20,6 +20,10 @@ UPDATE stats_activity_cursor SET last_error = %s, running_since = NULL, last_err
   errors = errors || jsonb_build_object(%s::text, coalesce((errors->>%s)::bigint, 0) + 1)
 WHERE chain = %s
 """
+MOVED = (
+    *("last_block", "last_hash", "last_time", "final_block", "version", "astray_since"),
+    *("reorgs", "deepest_reorg", "last_reorg_depth", "last_reorg_at"),
+)
 RUNNING, IDLE = "running", "idle"
 PAST_FINALITY = "pastFinality"  # beside the faults of calls
 LONGEST_MESSAGE = 500
@@ -54,7 +58,8 @@ def move(row: ActivityCursor, last: Link, *, depth: int, now: datetime) -> None:
         row.reorgs += 1
         row.deepest_reorg = max(row.deepest_reorg, depth)
         row.last_reorg_depth, row.last_reorg_at = depth, now
-    row.save()
+    # The rest of the row belongs to others, who do not hold the chain's lock.
+    row.save(update_fields=MOVED)
 
 
 def begin(chain: str, *, now: datetime) -> None:

@@ -28,7 +28,7 @@ def follow_all(*, now: datetime) -> Outcome:
 
     Raises what no chain may raise, once all have ended.
     """
-    retention.ensure_days(now=now)
+    _ensure_days(now=now)
     works = {chain.slug: partial(follow, chain, now=now) for chain in registry.enabled()}
     done = abreast.run(works)
     numbers = {"chains": len(done), "blocks": 0, "taken_back": 0, "failed": 0}
@@ -39,6 +39,16 @@ def follow_all(*, now: datetime) -> Outcome:
         numbers["taken_back"] += found.depth if found else 0
     collectors.tell(TASK, list(_calls(done)), now=now)
     return Outcome("Scanned {blocks} blocks of {chains} chains, {failed} failed ({ms} ms)", numbers)
+
+
+def _ensure_days(*, now: datetime) -> None:
+    """Makes the partitions that scans write to where nobody did so for days.
+
+    On a connection of its own: the task's would keep the tables locked until the scans, which wait
+    for them, have ended.
+    """
+    if not retention.is_ready(now=now):
+        abreast.run({"days": retention.roll_days})["days"].result()
 
 
 def follow(chain: Chain, *, now: datetime) -> Scanned:

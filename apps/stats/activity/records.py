@@ -143,11 +143,15 @@ def day(chain: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def merged(chain: str, *, count: int = MERGED) -> Merged | None:
-    """The newest `count` whole records as one; None before the first whole one."""
-    rows = list(
-        ActivityRecord.objects.filter(chain=chain, blocks=BLOCKS).order_by("-number")[:count]
+def merged(chain: str, *, now: datetime, count: int = MERGED) -> Merged | None:
+    """The newest `count` whole records as one; None before the first whole one.
+
+    There are fewer on a chain so slow that their sets are no longer kept.
+    """
+    whole = ActivityRecord.objects.filter(
+        chain=chain, blocks=BLOCKS, start_time__gte=windows.oldest(now)
     )
+    rows = list(whole.order_by("-number")[:count])
     if not rows:
         return None
     found = Gathered()

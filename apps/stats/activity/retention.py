@@ -1,6 +1,6 @@
 """What is kept how long: sets for seven days by partitions, sealed days for ever."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection
 
@@ -39,13 +39,12 @@ def _sealed(chain: str, *, now: datetime) -> int:
         return 0
 
 
-def ensure_days(*, now: datetime) -> None:
-    """Makes the partitions that scans write to, where nobody did so for days."""
+def is_ready(*, now: datetime) -> bool:
+    """Whether there is a partition for tomorrow."""
     with connection.cursor() as cursor:
-        cursor.execute(IS_READY, [now.date()])
+        cursor.execute(IS_READY, [now.astimezone(UTC).date()])
         row = cursor.fetchone()
-    if row[0] is None:
-        roll_days()
+    return row[0] is not None
 
 
 def roll_days() -> int:

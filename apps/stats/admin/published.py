@@ -24,7 +24,8 @@ class KindFilter(admin.SimpleListFilter):
         return [("chain", "chains"), ("bridge", "bridges"), ("overview", "overview")]
 
     def queryset(self, _: HttpRequest, queryset: QuerySet[Published]) -> QuerySet[Published]:
-        return queryset.filter(subject__startswith=self.value()) if self.value() else queryset
+        kind = self.value()
+        return queryset.filter(subject__startswith=kind) if kind else queryset
 
 
 class VerdictFilter(admin.SimpleListFilter):

@@ -18,6 +18,12 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
+class Spelled(str):
+    """JSON text of a value."""
+
+    __slots__ = ()
+
+
 class Fault(Camel):
     """Every error of this interface."""
 
@@ -30,7 +36,10 @@ FAULTS: dict[int, Any] = {400: Fault, 404: Fault, 429: Fault, 503: Fault}
 
 def answer(request: HttpRequest, body: Mapping[str, Any], **momentary: Any) -> HttpResponse:
     """The JSON of both, or 304 where its sender has it already but for what is momentary: ages, and
-    the time of the answer. The tag is a weak one, as the bytes differ."""
+    the time of the answer. The tag is a weak one, as the bytes differ.
+
+    Members of `body` that are Spelled stand in it as they are.
+    """
     text = _text(body)
     digest = blake2b(text.encode(), digest_size=16).hexdigest()
     if momentary:
@@ -39,7 +48,20 @@ def answer(request: HttpRequest, body: Mapping[str, Any], **momentary: Any) -> H
     return http.kept(request, response, name=f'W/"{digest}"')
 
 
-def _text(value: Any) -> str:
+def spelled(value: Any) -> Spelled:
+    """The value as JSON, to be kept and used again."""
+    return Spelled(_dumped(value))
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    members = [
+        f"{_dumped(name)}:{value if isinstance(value, Spelled) else _dumped(value)}"
+        for name, value in body.items()
+    ]
+    return f"{{{','.join(members)}}}"
+
+
+def _dumped(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -8,11 +8,10 @@ from ninja import Query, Router
 from ninja.errors import HttpError
 from pydantic import Field
 
-from apps.stats.api import asked, schemas
+from apps.stats.api import asked, remembered, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
 from apps.stats.api.asked import Step, Stepped, Window
 from apps.stats.bridges import history as bridges
-from apps.stats.chains import history as chains
 from apps.stats.models import BridgeHour, BridgeSample, ChainSample
 from moonx.core import clock
 from moonx.core.intervals import Interval, to_ms
@@ -58,14 +57,13 @@ def chain_history(request: HttpRequest, chain: str, wanted: Query[Newest]) -> Ht
     found = asked.chain(chain)
     window, step = asked.stepped(wanted, now=now)
     window = _newest(found.slug, window, step, limit=wanted.limit)
-    points = chains.raw if step is Step.RAW else chains.hourly
     body = {
         "chain": found.slug,
         "chainId": found.chain_id,
         "from": to_ms(window.start),
         "to": to_ms(window.end),
         "step": step.value,
-        "points": points(found.slug, start=window.start, end=window.end),
+        "points": remembered.chain_points(found.slug, window.start, window.end, step),
     }
     return answer(request, body, asOf=to_ms(now))
 
@@ -92,14 +90,15 @@ def bridge_history(request: HttpRequest, wanted: Query[OfBridges]) -> HttpRespon
     window, step = asked.stepped(wanted, now=now)
     if wanted.step is None and step is Step.RAW and _are_many(_samples(wanted, window)):
         step = Step.HOUR
-    found = bridges.raw if step is Step.RAW else bridges.hourly
     window = _checked(wanted, window, step)
-    series = found(wanted.wanted(), start=window.start, end=window.end)
+    series = remembered.bridge_series(
+        wanted.wanted(), window.start, window.end, step, limit=wanted.limit
+    )
     body = {
         "from": to_ms(window.start),
         "to": to_ms(window.end),
         "step": step.value,
-        "series": [{**one, "points": one["points"][-wanted.limit :]} for one in series],
+        "series": series,
     }
     return answer(request, body, asOf=to_ms(now))
 

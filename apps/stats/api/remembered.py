@@ -1,13 +1,18 @@
-"""Unions that were counted a moment ago: as long as no block of the chain changed, they stand."""
+"""What was read a moment ago: it stands until a block changes, or another sample comes."""
 
 from datetime import datetime
 from functools import lru_cache
 
 from apps.stats.activity import windows
 from apps.stats.activity.windows import Activity
-from apps.stats.models import ActivityCursor
+from apps.stats.api.answers import Spelled, spelled
+from apps.stats.api.asked import Step
+from apps.stats.bridges import history as bridges
+from apps.stats.chains import history as chains
+from apps.stats.models import ActivityCursor, BridgeSample, ChainSample
 
 MOST = 512
+MOST_HISTORIES = 32  # of half a megabyte each, where they are long
 
 # What every figure of a chain follows from: its leaves, and until when its head was looked at.
 Version = tuple[int, datetime | None, datetime | None]
@@ -26,3 +31,46 @@ def activity(chain: str, start: datetime, end: datetime, at: Version) -> Activit
     """
     del at
     return windows.activity(chain, start, end, end)
+
+
+def chain_points(slug: str, start: datetime, end: datetime, step: Step) -> Spelled:
+    """A chain's points of a window as JSON, read once for each sample that comes."""
+    newest = ChainSample.objects.filter(chain=slug).order_by("-at").values_list("at", flat=True)
+    return _chain_points(slug, start, end, step, newest.first())
+
+
+@lru_cache(maxsize=MOST_HISTORIES)
+def _chain_points(
+    slug: str, start: datetime, end: datetime, step: Step, newest: datetime | None
+) -> Spelled:
+    del newest
+    points = chains.raw if step is Step.RAW else chains.hourly
+    return spelled(points(slug, start=start, end=end))
+
+
+def bridge_series(
+    wanted: bridges.Wanted, start: datetime, end: datetime, step: Step, *, limit: int
+) -> Spelled:
+    """Bridges' series of a window as JSON, read once for each sample that comes."""
+    newest = BridgeSample.objects.order_by("-id").values_list("id", flat=True)
+    return _bridge_series(wanted, (start, end), step, limit, newest.first())
+
+
+@lru_cache(maxsize=MOST_HISTORIES)
+def _bridge_series(
+    wanted: bridges.Wanted,
+    within: tuple[datetime, datetime],
+    step: Step,
+    limit: int,
+    newest: int | None,
+) -> Spelled:
+    del newest
+    read = bridges.raw if step is Step.RAW else bridges.hourly
+    found = read(wanted, start=within[0], end=within[1])
+    return spelled([{**one, "points": one["points"][-limit:]} for one in found])
+
+
+def forget() -> None:
+    """Reads and counts everything again: for tests, whose rows go back in time."""
+    for kept in (activity, _chain_points, _bridge_series):
+        kept.cache_clear()

@@ -271,7 +271,7 @@ class Former24h(Camel):
     coverage: Share
     last_processed_block: int | None
     status: str = Field(description="`running` or `idle`", examples=["idle"])
-    as_of: Moment
+    as_of: Moment | None = Field(description="When a scan last got through, ms")
 
 
 class Record(Camel):

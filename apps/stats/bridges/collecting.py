@@ -24,7 +24,7 @@ from moonx.core.resilience import CircuitState, guarded, state_of
 from moonx.core.upstream.corridors import MOST_QUOTES, Probe
 from moonx.core.upstream.endpoints import Endpoint
 from moonx.core.upstream.faults import CallFailed, Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 TASK = "stats.bridge_latency"
 NOTHING = Window(counts={})

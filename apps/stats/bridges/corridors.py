@@ -13,7 +13,7 @@ from moonx.core.resilience import CallClass, Target, limits
 from moonx.core.upstream import corridors, endpoints
 from moonx.core.upstream.corridors import Probe
 from moonx.core.upstream.endpoints import Endpoint
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 BRIDGES: Mapping[Service, Ask] = {
     Service.LIFI: lifi.ask,

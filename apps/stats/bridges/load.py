@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 K = TypeVar("K")
 

@@ -13,7 +13,7 @@ from apps.stats.bridges.load import Past
 from apps.stats.bridges.verdicts import Window
 from moonx.core.upstream.endpoints import Endpoint
 from moonx.core.upstream.faults import Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 HOUR, DAY, NO_TIME = timedelta(hours=1), timedelta(days=1), timedelta(0)
 SHARES = "ARRAY[0.5, 0.9, 0.95, 0.99]"

@@ -54,7 +54,13 @@ def collect(
     moment = _clock(now)
     looks = abreast.run(
         {
-            slug: partial(looking.look, reader_of(wanted[slug]), memory.known, moment=moment)
+            slug: partial(
+                looking.look,
+                reader_of(wanted[slug]),
+                memory.known,
+                block_time_ms=wanted[slug].block_time_ms,
+                moment=moment,
+            )
             for slug, memory in memories.items()
         }
     )

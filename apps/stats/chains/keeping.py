@@ -28,7 +28,7 @@ BLIND_FOR = timedelta(minutes=3)
 SPACING = timedelta(seconds=5)  # between two looks, whoever wants them
 
 NOTED = [
-    *("claimed_until", "looked_at", "sampled_at", "head_seen_at", "standing", "finalized"),
+    *("claimed_until", "looked_at", "sampled_at", "tip", "head_seen_at", "standing", "finalized"),
     *("finality_lag_ms", "unwatched_from", "unwatched_to", "is_alarmed"),
 ]
 
@@ -135,6 +135,7 @@ def _followed(watch: ChainWatch, look: Look, memory: Memory, *, was_absent: bool
     followed = look.followed or Followed(headers=memory.headers, fresh=())
     if followed.fresh:
         watch.head_seen_at = look.at
+    watch.tip = rows.spelled_tip(look.agreement.tip)
     return replace(followed, reorg=None) if was_absent else followed
 
 
@@ -175,7 +176,7 @@ def _told(looked: Looked, watch: ChainWatch, seen: Window, of_reorgs: Sequence[C
         reasons=_reasons(opinion, settled),
         providers=judged,
         pace=pace,
-        head=head,
+        head=look.agreement.tip.number if look.agreement.tip else None,
         head_age_ms=weighing.head_age_ms(judged, head, now=look.at),
         finality_lag_ms=watch.finality_lag_ms,
         reorgs=reorgs,

@@ -18,6 +18,7 @@ from apps.stats.chains.verdicts import Reorgs
 from apps.stats.models import ChainHeader, ChainReorg, ChainVolume, ChainWatch, ProviderAnswer
 from apps.stats.vocabulary import Verdict
 from moonx.core.chains.blocks import Header
+from moonx.core.chains.heads import Tip
 from moonx.core.intervals import to_ms
 from moonx.core.upstream.faults import Fault
 
@@ -30,8 +31,8 @@ PLAIN = ("number", "time_s", "gas_used", "gas_limit", "transaction_count")
 
 # Takes the chains that nobody looks at, or whose looker died.
 CLAIM = """
-INSERT INTO stats_chainwatch AS w (chain, claimed_until, standing, is_alarmed)
-SELECT u.chain, %(until)s, '{}', false FROM unnest(%(chains)s::text[]) AS u(chain)
+INSERT INTO stats_chainwatch AS w (chain, claimed_until, tip, standing, is_alarmed)
+SELECT u.chain, %(until)s, '{}', '{}', false FROM unnest(%(chains)s::text[]) AS u(chain)
 ON CONFLICT (chain) DO UPDATE SET claimed_until = excluded.claimed_until
   WHERE w.claimed_until IS NULL OR w.claimed_until <= %(now)s
 RETURNING w.chain
@@ -66,7 +67,7 @@ class Memory:
     @property
     def known(self) -> Known:
         """What the look needs to know."""
-        return Known(headers=self.headers, head_seen_at=self.watch.head_seen_at)
+        return Known(headers=self.headers, tip=tip(self.watch))
 
 
 def claim(chains: Collection[str], *, lease: timedelta, now: datetime) -> set[str]:
@@ -224,6 +225,35 @@ def hole(watch: ChainWatch) -> Hole | None:
         return None
     start_s = watch.unwatched_from.timestamp() if watch.unwatched_from else 0.0
     return Hole(start_s=start_s, end_s=watch.unwatched_to.timestamp())
+
+
+def tip(watch: ChainWatch) -> Tip | None:
+    """The head that was agreed on last; None before the first."""
+    told = watch.tip
+    if not told:
+        return None
+    return Tip(
+        number=told["number"],
+        hash=_bytes(told["hash"]),
+        parent_hash=_bytes(told["parent"]),
+        seen_ms=told["seen"],
+    )
+
+
+def spelled_tip(agreed: Tip | None) -> dict[str, Any]:
+    """An agreed head as its column keeps it."""
+    if agreed is None:
+        return {}
+    return {
+        "number": agreed.number,
+        "hash": agreed.hash and agreed.hash.hex(),
+        "parent": agreed.parent_hash and agreed.parent_hash.hex(),
+        "seen": agreed.seen_ms,
+    }
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return bytes.fromhex(text) if text else None
 
 
 def standing(watch: ChainWatch) -> Standing | None:

@@ -44,7 +44,7 @@ def sample(
         healthy=1 if told.verdict is Verdict.HEALTHY else 0,
         **_new_blocks(seen, () if is_first else seen.fresh),
         base_fee_wei=None if pace.base_fee_wei is None else Decimal(pace.base_fee_wei),
-        head=told.head.number if told.head else None,
+        head=told.head,
         head_age_ms=told.head_age_ms,
         finality_lag_ms=told.finality_lag_ms,
         latency_ms=_latency_ms(look),

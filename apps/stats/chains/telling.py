@@ -53,7 +53,7 @@ class Told:
     reasons: Sequence[Reason]
     providers: Sequence[Provider]
     pace: Pace
-    head: Header | None
+    head: int | None
     head_age_ms: int | None
     finality_lag_ms: int | None
     reorgs: Reorgs
@@ -81,7 +81,7 @@ def news(chain: Chain, told: Told) -> News:
         tps=money.shown(pace.tps, places=2),
         gas_used_ratio=money.shown(pace.gas_used_ratio, places=4),
         base_fee_wei=None if pace.base_fee_wei is None else str(pace.base_fee_wei),
-        head=told.head.number if told.head else None,
+        head=told.head,
         head_age_ms=told.head_age_ms,
         finality_lag_ms=told.finality_lag_ms,
         reorgs1h={"count": told.reorgs.count, "maxDepth": told.reorgs.max_depth},

@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ('claimed_until', models.DateTimeField(blank=True, help_text='Who looks at the chain now will be done by then.', null=True)),
                 ('looked_at', models.DateTimeField(blank=True, help_text='The last look, of any end.', null=True)),
                 ('sampled_at', models.DateTimeField(blank=True, help_text='The last look at which a provider answered.', null=True)),
+                ('tip', models.JSONField(blank=True, default=dict, help_text='The head that providers agreed on, and since when.')),
                 ('head_seen_at', models.DateTimeField(blank=True, help_text='When the last header that is kept was first seen.', null=True)),
                 ('standing', models.JSONField(blank=True, default=dict, help_text='The settled verdict.')),
                 ('finalized', models.BigIntegerField(blank=True, help_text='The last final block.', null=True)),

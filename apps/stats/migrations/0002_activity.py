@@ -66,7 +66,7 @@ BEGIN
     RAISE EXCEPTION 'stats_roll_activity(%, %): keep 1 to 366 days, 1 to 31 ahead',
       keep_days, ahead_days;
   END IF;
-  PERFORM pg_catalog.pg_advisory_xact_lock(13, 0);
+  PERFORM pg_catalog.pg_advisory_xact_lock(9, 0);
   FOREACH parent IN ARRAY ARRAY['stats_activity_leaf', 'stats_activity_rollup'] LOOP
     FOR day IN
       SELECT today + i FROM pg_catalog.generate_series(-keep_days, ahead_days) AS i

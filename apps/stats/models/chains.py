@@ -36,6 +36,9 @@ class ChainWatch(models.Model):
     sampled_at = models.DateTimeField(
         null=True, blank=True, help_text="The last look at which a provider answered."
     )
+    tip = models.JSONField(
+        default=dict, blank=True, help_text="The head that providers agreed on, and since when."
+    )
     head_seen_at = models.DateTimeField(
         null=True, blank=True, help_text="When the last header that is kept was first seen."
     )

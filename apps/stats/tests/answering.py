@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from moonx.core.upstream.endpoints import Endpoint
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

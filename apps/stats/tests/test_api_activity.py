@@ -17,6 +17,9 @@ from moonx.core.intervals import to_ms
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_valkey")]
 
+# One for all: each new one builds the chain of middleware anew.
+CLIENT = Client()
+
 HOUR_S = 3_600
 DAY_MS = 86_400_000
 
@@ -24,7 +27,7 @@ DAY_MS = 86_400_000
 def get(path: str, if_none_match: str = "", **query: Any) -> Any:
     headers = {"If-None-Match": if_none_match} if if_none_match else {}
     spelled = {name.removesuffix("_"): value for name, value in query.items()}
-    return Client().get(path, spelled, headers=headers)
+    return CLIENT.get(path, spelled, headers=headers)
 
 
 def activity(**query: Any) -> Any:
@@ -33,7 +36,7 @@ def activity(**query: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    remembered.activity.cache_clear()
+    remembered.forget()
 
 
 @pytest.fixture
@@ -76,12 +79,13 @@ def test_hours_are_the_last_24_and_the_running_one_and_do_not_add_up(scanned: Ma
     hours = found["hours"]
     assert len(hours) == 25
     assert [b["time"] - a["time"] for a, b in pairwise(hours)] == [HOUR_S * 1000] * 24
-    begun = scanned.blocks[0].header.time_s
-    whole = [hour for hour in hours[:-1] if hour["time"] // 1000 > begun]
-    assert whole
-    for hour in whole:
-        blocks = scanned.within(hour["time"] // 1000, hour["time"] // 1000 + HOUR_S)
-        assert hour["senders"] == len(senders(blocks))
+    # A first scan begins an hour behind the head: what is before is not known.
+    first = activity(chain="rei").json()["firstBlock"]
+    for hour in hours:
+        start_s = hour["time"] // 1000
+        blocks = scanned.within(start_s, start_s + HOUR_S)
+        known = [block for block in blocks if block.header.number >= first]
+        assert (hour["senders"] or 0) == len(senders(known))
     summed = sum(hour["senders"] or 0 for hour in hours)
     assert activity(chain="rei").json()["senders"] < summed
     assert (hours[0]["senders"], hours[0]["coverage"]) == (None, "0")
@@ -141,7 +145,7 @@ def test_an_unknown_chain_is_refused_with_those_there_are(path: str) -> None:
     assert "ethereum" in answer.json()["message"]
     for bad in ("", "a-b", "x" * 21, "1' OR"):
         assert get(path, chain=bad).status_code == 400, bad
-    assert Client().put(path).status_code == 405
+    assert CLIENT.put(path).status_code == 405
 
 
 REFUSED = {
@@ -160,7 +164,7 @@ def test_a_window_that_cannot_be_answered_is_refused(
     now_ms = to_ms(clock.db_now())
     answer = get(
         "/api/v1/stats/activity",
-        **{name: now_ms + offset for name, offset in offsets.items()},
+        **{name: str(now_ms + offset) for name, offset in offsets.items()},
         chain="rei",
     )
     assert answer.status_code == 400

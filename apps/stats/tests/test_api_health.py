@@ -23,11 +23,14 @@ from moonx.core.intervals import to_ms
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_valkey")]
 
+# One for all: each new one builds the chain of middleware anew.
+CLIENT = Client()
+
 SECOND = timedelta(seconds=1)
 
 
 def get(path: str, **headers: str) -> Any:
-    return Client().get(f"/api/v1/stats{path}", headers=headers)
+    return CLIENT.get(f"/api/v1/stats{path}", headers=headers)
 
 
 def keep(subject: str, event: StatsFact) -> None:
@@ -47,7 +50,13 @@ def chain_event(**fields: Any) -> StatsChainPerformanceUpdated:
         "verdict": Verdict.HEALTHY,
         "reasons": (),
         "providers": (
-            {"name": "rpc.rei.network", "state": "healthy", "lag_blocks": 0, "error_rate": "0"},
+            {
+                "name": "rpc.rei.network",
+                "state": "healthy",
+                "lag_blocks": 0,
+                "error_rate": "0",
+                "p95_ms": 80,
+            },
         ),
         "block_time_ms": {"p50": 3000, "p95": 3000, "p99": 4000, "n": 300},
         "tps": "1.25",
@@ -189,8 +198,8 @@ def overview_of(active: int) -> StatsOverviewUpdated:
         seq=1,
         heartbeat=False,
         as_of=datetime(2026, 11, 26, tzinfo=UTC),
-        chains={},
-        bridges={},
+        chains=dict.fromkeys(Verdict, 1),
+        bridges=dict.fromkeys(Verdict, 0),
         active24h=active,
         volume24h=None,
         tvl=None,
@@ -213,7 +222,7 @@ def test_the_number_of_queries_does_not_grow_with_the_bridges() -> None:
 
 @pytest.mark.parametrize("path", ["/chains", "/bridges", "/overview"])
 def test_these_paths_take_no_other_method(path: str) -> None:
-    answer = Client().post(f"/api/v1/stats{path}")
+    answer = CLIENT.post(f"/api/v1/stats{path}")
     assert answer.status_code == 405
     assert answer.json() == {"code": "wrongMethod", "message": "This path answers GET only."}
 

@@ -8,20 +8,28 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.stats.api import history_paths
+from apps.stats.api import history_paths, remembered
 from apps.stats.models import BridgeSample, ChainSample
 from moonx.core import clock
 from moonx.core.intervals import to_ms
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_valkey")]
 
+# One for all: each new one builds the chain of middleware anew.
+CLIENT = Client()
+
 DAY_MS = 86_400_000
 MINUTE = timedelta(minutes=1)
 BRIDGES = "/api/v1/stats/bridges/history"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    remembered.forget()
+
+
 def get(path: str, **query: Any) -> Any:
-    return Client().get(path, query)
+    return CLIENT.get(path, query)
 
 
 def asked_for(minutes_ago: Sequence[int], *, provider: str = "lifi", size: int = 100) -> None:
@@ -154,15 +162,15 @@ def test_a_history_that_did_not_change_is_not_sent_again() -> None:
     window["from"] = window["to"] - DAY_MS
     first = get(CHAIN.format("rei"), **window)
     headers = {"If-None-Match": first["ETag"]}
-    again = Client().get(CHAIN.format("rei"), window, headers=headers)
+    again = CLIENT.get(CHAIN.format("rei"), window, headers=headers)
     assert again.status_code == 304
     looked_at([20])
-    assert Client().get(CHAIN.format("rei"), window, headers=headers).status_code == 200
+    assert CLIENT.get(CHAIN.format("rei"), window, headers=headers).status_code == 200
 
 
 def test_a_history_of_no_chain_is_refused() -> None:
     assert get(CHAIN.format("luna")).status_code == 404
-    assert Client().delete(CHAIN.format("rei")).status_code == 405
+    assert CLIENT.delete(CHAIN.format("rei")).status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from apps.stats.bridges.quotes import WALLET, Ask, Quote
 from apps.stats.tests.answering import Answering
 from moonx.core.upstream import corridors
 from moonx.core.upstream.faults import CallFailed, Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 from moonx.simulator.tests import examples
 
 (PROBE,) = corridors.probes(["USDC:bsc>base"], ["100"])

@@ -18,7 +18,7 @@ from moonx.core import locks, resilience, topics
 from moonx.core.locks import Lock
 from moonx.core.models import OutboxEvent
 from moonx.core.upstream.faults import Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 from moonx.simulator.tests import examples
 from moonx.simulator.tests.server import Simulator
 

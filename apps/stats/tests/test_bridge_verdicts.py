@@ -12,7 +12,7 @@ from apps.stats.bridges.load import ALLOWANCES, Allowance, Past
 from apps.stats.bridges.verdicts import OURS, Window
 from apps.stats.vocabulary import Verdict
 from moonx.core.upstream.faults import Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 RUNS = 3 * 360
@@ -81,7 +81,7 @@ def test_without_any_data_it_is_unknown() -> None:
     assert judged({}, p95_ms=None)[0] is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize("fault", OURS)
+@pytest.mark.parametrize("fault", sorted(OURS))
 def test_what_we_did_wrong_is_no_attempt_and_says_why_nothing_is_known(fault: Fault) -> None:
     found, reasons = judged({"": 4, fault: 50})
     assert found is Verdict.UNKNOWN
@@ -92,7 +92,7 @@ def test_what_we_did_wrong_is_no_attempt_and_says_why_nothing_is_known(fault: Fa
     assert judged({"": 5, fault: 50}) == (Verdict.HEALTHY, [])
 
 
-@pytest.mark.parametrize("fault", set(Fault) - set(OURS))
+@pytest.mark.parametrize("fault", sorted(set(Fault) - set(OURS)))
 def test_every_other_failure_is_the_bridge_s(fault: Fault) -> None:
     assert judged({"": 4, fault: 6})[0] is Verdict.UNHEALTHY
 

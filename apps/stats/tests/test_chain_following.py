@@ -67,15 +67,20 @@ def test_a_provider_that_is_behind_changes_nothing() -> None:
     assert (found.fresh, found.headers, found.reorg) == ((), known, None)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 7, 8, 9, 40, 41, 90])
-@pytest.mark.parametrize("longer_by", [-1, 0, 1, 5])
+@pytest.mark.parametrize(
+    ("depth", "longer_by"),
+    [
+        (depth, more)
+        for depth in (1, 2, 7, 8, 9, 40, 41, 90)
+        for more in (-1, 0, 1, 5)
+        if depth + more
+    ],
+)
 def test_a_reorganisation_is_as_deep_as_the_blocks_that_are_gone(
     depth: int, longer_by: int
 ) -> None:
     ancestor = 200 - depth
     fork = blocks(ancestor + 1, 200 + longer_by, fork="b", on="")
-    if not fork:
-        pytest.skip("no block is left of that fork")
     node = Node([*blocks(1, ancestor), *fork])
     found = node.follow(blocks(1, 200))
     assert found.headers == node.chain

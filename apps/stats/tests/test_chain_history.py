@@ -121,7 +121,8 @@ def test_blocks_are_counted_once_and_those_of_before_the_first_look_never() -> N
     made.watch(now=NOW)
     watch(made, [NOW + n * MINUTE for n in range(1, 6)])
     (point,) = history.hourly("testnet", start=NOW, end=NOW + HOUR)
-    assert point["blockTimeMs"]["n"] == 150
+    # The newest three may not have come to every node yet: they are of the next look.
+    assert point["blockTimeMs"]["n"] == 147
     assert point["tps"] == "2.00"
 
 

@@ -14,7 +14,8 @@ from moonx.core.chains.lying import Lie, LyingServer
 from moonx.core.chains.reader import Reader
 from moonx.core.chains.tests.nodes import chain_row, reader_of
 
-pytestmark = pytest.mark.usefixtures("db", "clean_valkey")
+# Circuits are written from the threads that ask.
+pytestmark = pytest.mark.usefixtures("committed_db")
 
 MINUTE = timedelta(minutes=1)
 BLOCKS = 400

@@ -29,7 +29,7 @@ from apps.stats.activity.scanning import Place
 from apps.stats.activity.source import Providers
 from apps.stats.models import ActivityCursor, ActivityLeaf, Collector
 from apps.stats.tests.made_chain import NOON_S, MadeChain, senders, transactions
-from moonx.core import push, topics, valkey
+from moonx.core import clock, push, topics, valkey
 from moonx.core.chains import registry
 from moonx.core.chains.generated import GeneratedChain
 from moonx.core.chains.lying import Lie, LyingServer
@@ -252,16 +252,30 @@ def test_who_holds_a_chain_for_long_is_not_waited_for_for_ever() -> None:
             storing.hold("made", wait_ms=50)
 
 
+def as_owner(statement: str) -> None:
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+        owner.execute(statement.encode())
+
+
 @committed
 def test_partitions_of_days_that_are_no_longer_kept_are_dropped() -> None:
-    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
-        owner.execute(
-            "CREATE TABLE stats_activity_leaf_20200101 PARTITION OF stats_activity_leaf "
-            "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')"
-        )
+    as_owner(
+        "CREATE TABLE stats_activity_leaf_20200101 PARTITION OF stats_activity_leaf "
+        "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')"
+    )
     assert retention.roll_days() == 1
     assert retention.roll_days() == 0
-    retention.ensure_days(now=datetime.now(UTC))
+
+
+@committed
+def test_a_round_makes_the_days_that_nobody_made_for_long(
+    server: LyingServer, local: Chain
+) -> None:
+    now = clock.db_now()
+    as_owner(f"DROP TABLE stats_activity_leaf_{now + timedelta(days=1):%Y%m%d}")
+    assert not retention.is_ready(now=now)
+    assert following.follow_all(now=now).numbers["failed"] == 0
+    assert retention.is_ready(now=now)
 
 
 @in_database

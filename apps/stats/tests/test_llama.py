@@ -12,7 +12,7 @@ from apps.stats import llama
 from apps.stats.llama import Figures, Locked
 from apps.stats.tests.answering import Answering, Says
 from moonx.core.upstream.faults import CallFailed, Fault
-from moonx.core.upstream.services import Service
+from moonx.core.upstream.names import Service
 from moonx.simulator.tests import examples
 from moonx.simulator.tests.server import Simulator
 

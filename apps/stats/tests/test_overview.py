@@ -9,11 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from apps.stats import overview, publishing
+from apps.stats.activity import scanning
 from apps.stats.chains import volumes
 from apps.stats.changes import Bands
 from apps.stats.llama import Figures
-from apps.stats.models import ChainVolume, Published
+from apps.stats.models import ActivityCursor, ChainVolume, Published
 from apps.stats.publishing import News
+from apps.stats.tests.made_chain import NOON, NOON_S, MadeChain
 from apps.stats.tests.watching import NOW, fake_chain
 from moonx.core.chains.models import Chain
 from moonx.core.events import StatsBridgeLatencyUpdated
@@ -138,3 +140,24 @@ def test_the_overview_is_told_when_a_verdict_changes_and_not_when_a_total_trembl
     assert overview.update(now=NOW + timedelta(minutes=2))
     events = OutboxEvent.objects.filter(name="stats.overview_updated").order_by("id")
     assert [event.payload["seq"] for event in events] == [1, 2]
+
+
+def test_who_is_active_on_two_chains_counts_once_and_many_are_counted_less_often() -> None:
+    first, second = MadeChain(), MadeChain()
+    for chain, pairs in ((first, [(1, 2), (3, 4)]), (second, [(1, 2), (5, 6)])):
+        chain.mine(NOON_S + 10, pairs)
+    now = NOON + timedelta(minutes=1)
+    scanning.scan("first", first, now=now)
+    scanning.scan("second", second, now=now)
+    overview.update(now=now)
+    assert told()["active24h"] == 3
+    second.mine(NOON_S + 70, [(7, 8)])
+    later = now + timedelta(minutes=1)
+    scanning.scan("second", second, now=later)
+    many = ActivityCursor.objects.filter(pk="second")
+    many.update(figures={"senders": overview.FEW + 1})
+    overview.update(now=later, count=False)
+    assert told()["active24h"] == 3
+    many.update(figures={"senders": 3})
+    overview.update(now=later + timedelta(seconds=1), count=False)
+    assert told()["active24h"] == 4

@@ -1,13 +1,13 @@
 """Runs of 1,200 blocks: exact at edges that cut minutes, merged as a union, true after forks."""
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from apps.stats.activity import backfilling, records, scanning
 from apps.stats.models import ActivityRecord
-from apps.stats.tests.made_chain import NOON_S, MadeChain, senders, transactions
+from apps.stats.tests.made_chain import NOON, NOON_S, MadeChain, senders, transactions
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,7 @@ def test_records_are_what_brute_force_says_also_where_an_edge_cuts_a_minute_and_
 def test_whole_records_are_merged_as_a_union() -> None:
     chain, _ = grown(2500)
     scan(chain)
-    merged = records.merged(CHAIN)
+    merged = records.merged(CHAIN, now=NOON)
     blocks = chain.blocks[:2400]
     assert merged is not None
     assert (merged.records, merged.start_block, merged.end_block) == (2, 0, 2399)
@@ -71,13 +71,14 @@ def test_whole_records_are_merged_as_a_union() -> None:
     assert merged.transactions == transactions(blocks)
     summed = sum(ActivityRecord.objects.filter(blocks=1200).values_list("senders", flat=True))
     assert summed > 1.5 * merged.unique_addresses
-    one = records.merged(CHAIN, count=1)
+    one = records.merged(CHAIN, now=NOON, count=1)
     assert one is not None
     assert (one.start_block, one.records) == (1200, 1)
+    assert records.merged(CHAIN, now=NOON + timedelta(days=8)) is None
 
 
 def test_without_a_whole_record_nothing_is_merged() -> None:
-    assert records.merged(CHAIN) is None
+    assert records.merged(CHAIN, now=NOON) is None
 
 
 def test_a_record_with_a_hole_is_not_told_until_it_is_filled() -> None:

@@ -98,6 +98,20 @@ def test_a_fork_replaces_what_it_took_back(depth: int) -> None:
     check_equal(chain)
 
 
+def test_minutes_that_only_the_old_branch_had_are_gone() -> None:
+    chain = MadeChain(final_depth=3)
+    for second in (12, 75, 130):
+        chain.mine(NOON_S + second, [(second, 1)])
+    scan(chain)
+    chain.fork(2)
+    chain.mine(NOON_S + 200, [(2, 3)])
+    chain.mine(NOON_S + 260, [(4, 5)])
+    scan(chain)
+    minutes = ActivityLeaf.objects.order_by("bucket_start").values_list("bucket_start", flat=True)
+    assert [start.timestamp() - NOON_S for start in minutes] == [0, 180, 240]
+    check_equal(chain)
+
+
 def test_a_fork_to_a_head_of_the_same_height_is_noticed() -> None:
     chain, rng = grown()
     scan(chain)

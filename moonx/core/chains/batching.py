@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 FIRST = 20
 MOST = 100  # Erigon's limit, unless its operator raised it
 CLEAN_IN_A_ROW = 5
+# Of an answer: larger ones take longer to make, to send and to keep than they save in requests.
+BYTES = 4 * 2**20
 QUICK_S = 1.0
 
 
@@ -15,13 +17,17 @@ class BatchSize:
     calls: int = FIRST
     clean: int = 0
 
-    def after(self, *, took_s: float) -> "BatchSize":
-        """A batch was answered: a tenth more after five quick ones in a row."""
+    def after(self, *, took_s: float, size: int) -> "BatchSize":
+        """A batch was answered with `size` bytes: a tenth more after five quick ones in a row, as
+        long as the answer stays within bounds; at once so many fewer as bring it there."""
+        bounded = max(1, self.calls * BYTES // max(1, size))
+        if bounded < self.calls:
+            return BatchSize(bounded)
         if took_s >= QUICK_S:
             return replace(self, clean=0)
         if self.clean + 1 < CLEAN_IN_A_ROW:
             return replace(self, clean=self.clean + 1)
-        return BatchSize(min(MOST, max(self.calls + 1, self.calls * 11 // 10)))
+        return BatchSize(min(MOST, bounded, max(self.calls + 1, self.calls * 11 // 10)))
 
     def after_trouble(self) -> "BatchSize":
         """A batch was too much for the node: half of it."""

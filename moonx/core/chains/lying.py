@@ -41,12 +41,15 @@ class Lie(StrEnum):
     REDIRECT = auto()  # to `/elsewhere`, whose visits are counted
     TOO_LARGE_BATCH = auto()  # 413 for more than `by` calls
     WRONG_TYPES = auto()  # numbers where strings belong
+    OTHER_BLOCK = auto()  # the block before the one that was asked for
+    UNASKED_LOGS = auto()  # those of all contracts
+    OUT_OF_QUOTA = auto()  # 429, because the month is used up
 
 
 OF_THE_WIRE = frozenset(
     {
         *(Lie.RATE_LIMITED, Lie.SERVER_ERROR, Lie.HTML, Lie.HALF_BODY, Lie.HUGE_BODY),
-        *(Lie.SLOW_DRIP, Lie.REDIRECT),
+        *(Lie.SLOW_DRIP, Lie.REDIRECT, Lie.OUT_OF_QUOTA),
     }
 )
 
@@ -254,6 +257,8 @@ class _View:
         number = self._number(tag)
         if number is None:
             return b"null"
+        if Lie.OTHER_BLOCK in self._told and tag.startswith("0x"):
+            number = max(self._chain.first, number - 1)
         encoded = self._chain.encoded(number, is_whole=is_whole)
         if Lie.WRONG_TYPES in self._told:
             return _json({**json.loads(encoded), "timestamp": 17, "transactions": "none"})
@@ -285,7 +290,8 @@ class _View:
                 -32602, f"Log response size exceeded. Try with this block range {suggested}."
             )
         logs = [log for number in range(first, last + 1) for log in self._chain.logs(number)]
-        return _json([log for log in logs if _fits(log, query)])
+        is_filtered = Lie.UNASKED_LOGS not in self._told
+        return _json([log for log in logs if not is_filtered or _fits(log, query)])
 
 
 def _fits(log: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
@@ -322,6 +328,10 @@ def _tell(connection: socket.socket, lie: Lie) -> None:
         case Lie.RATE_LIMITED:
             headers = f"Retry-After: {RETRY_AFTER_S}\r\n"
             connection.sendall(_http("429 Too Many Requests", b"{}", headers=headers))
+        case Lie.OUT_OF_QUOTA:
+            error = {"code": 429, "message": "Monthly capacity limit exceeded."}
+            body = _json({"jsonrpc": "2.0", "id": 1, "error": error})
+            connection.sendall(_http("429 Too Many Requests", body))
         case Lie.SERVER_ERROR:
             connection.sendall(_http("503 Service Unavailable", b"out of order"))
         case Lie.HTML:

@@ -74,18 +74,9 @@ def public_name(url: str) -> str:
 
 
 def _configured(slug: str) -> Iterator[tuple[str, float]]:
-    env = settings.ENV
-    alchemy_timeout_s = env.alchemy_timeout / 1000
-    listed: SecretStr = getattr(env, f"rpc_url_{slug}", SecretStr(""))
-    for part in listed.get_secret_value().split(","):
-        if url := part.strip():
-            is_alchemy = public_name(url) == ALCHEMY
-            yield url, alchemy_timeout_s if is_alchemy else TIMEOUT_S
-    if slug in ALCHEMY_NETWORKS and (key := _alchemy_key(slug)):
+    alchemy_timeout_s = settings.ENV.alchemy_timeout / 1000
+    for url in settings.ENV.rpc_urls(slug):
+        yield url, alchemy_timeout_s if public_name(url) == ALCHEMY else TIMEOUT_S
+    if key := settings.ENV.alchemy_key(slug):
         network = ALCHEMY_NETWORKS[slug]
         yield f"https://{network}.g.alchemy.com/v2/{quote(key, safe='')}", alchemy_timeout_s
-
-
-def _alchemy_key(slug: str) -> str:
-    own: SecretStr = getattr(settings.ENV, f"alchemy_api_key_{slug}")
-    return own.get_secret_value() or settings.ENV.alchemy_api_key.get_secret_value()

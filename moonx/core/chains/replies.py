@@ -14,7 +14,13 @@ TOO_MUCH = (
 )
 TOO_OFTEN = ("compute units", "rate limit", "too many requests", "request limit", "throughput")
 UNPAID = ("monthly capacity", "quota", "invalid access key", "must be authenticated", "api key")
-NOT_THERE = ("header not found", "unknown block", "not processed", "block not found", "missing")
+NOT_THERE = (
+    "header not found",
+    "unknown block",
+    "not processed",
+    "block not found",
+    "missing trie",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +76,14 @@ def _error(error: Mapping[str, Any]) -> ErrorReply:
     code = error.get("code")
     message = str(error.get("message", ""))[:LONGEST_MESSAGE]
     number = code if type(code) is int else 0
+    fault = _fault(number, message.lower())
+    may_shrink = fault in {Fault.REFUSED, Fault.SERVER}  # to ask in pieces would be asking oftener
     return ErrorReply(
         code=number,
         message=message,
-        fault=_fault(number, message.lower()),
-        is_too_much=number == -32005 or any(word in message.lower() for word in TOO_MUCH),
+        fault=fault,
+        is_too_much=may_shrink
+        and (number == -32005 or any(words in message.lower() for words in TOO_MUCH)),
     )
 
 

@@ -120,7 +120,7 @@ class Rpc:
             batch = calls[len(results) : len(results) + size.calls]
             begun_s = time.monotonic()
             try:
-                results += self._answered(batch, kind=kind, skim=skim)
+                found, answer_bytes = self._answered(batch, kind=kind, skim=skim)
             except _TooMuch:
                 self._sizes[calls[0].method] = BatchSize(len(batch)).after_trouble()
                 continue
@@ -128,9 +128,10 @@ class Rpc:
                 if failed.fault is Fault.TIMEOUT:
                     self._sizes[calls[0].method] = BatchSize(len(batch)).after_trouble()
                 raise
+            results += found
             if len(batch) == size.calls:
                 took_s = time.monotonic() - begun_s
-                self._sizes[calls[0].method] = size.after(took_s=took_s)
+                self._sizes[calls[0].method] = size.after(took_s=took_s, size=answer_bytes)
         return results
 
     def check_chain(self) -> None:
@@ -177,14 +178,17 @@ class Rpc:
             what = str(error)
         raise CallFailed(f"{self.provider.name} answers nonsense: {what}.", fault=Fault.MALFORMED)
 
-    def _answered(self, calls: Sequence[Call], *, kind: CallClass, skim: Read | None) -> list[Any]:
-        """One result per call; what the node left out of its answer is asked once more, alone."""
+    def _answered(
+        self, calls: Sequence[Call], *, kind: CallClass, skim: Read | None
+    ) -> tuple[list[Any], int]:
+        """One result per call, and the size of the answer; what the node left out of it is asked
+        once more, alone."""
         asked = dict(zip(self._ids, calls, strict=False))
-        found = self._exchange(asked, kind=kind, skim=skim)
+        found, size = self._exchange(asked, kind=kind, skim=skim)
         missing = {number: call for number, call in asked.items() if number not in found}
         if missing:
             again = {next(self._ids): number for number in missing}
-            second = self._exchange(
+            second, _ = self._exchange(
                 {new: asked[number] for new, number in again.items()}, kind=kind, skim=None
             )
             found |= {again[new]: result for new, result in second.items()}
@@ -193,12 +197,12 @@ class Rpc:
                 f"{self.provider.name} left out {len(asked) - len(found)} of {len(asked)} answers.",
                 fault=Fault.MALFORMED,
             )
-        return [found[number] for number in asked]
+        return [found[number] for number in asked], size
 
     def _exchange(
         self, asked: Mapping[int, Call], *, kind: CallClass, skim: Read | None
-    ) -> dict[int, Any]:
-        """One request and what came of it under the calls' ids; some may be missing."""
+    ) -> tuple[dict[int, Any], int]:
+        """One request: what came of it under the calls' ids, some may be missing, and its size."""
         with guarded(
             self.target(kind),
             timeout_s=self.provider.timeout_s,
@@ -207,9 +211,9 @@ class Rpc:
         ):
             body = self._post(asked)
             found = skim(body, asked) if skim is not None else None
-            if found is not None:
-                return found
-            return self._parsed(body, asked)
+            if found is None:
+                found = self._parsed(body, asked)
+            return found, len(body)
 
     def _post(self, asked: Mapping[int, Call]) -> bytes:
         request = [

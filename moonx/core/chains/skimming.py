@@ -8,6 +8,7 @@ anything that does not add up is left to the JSON parser: both read the same, or
 import re
 from binascii import unhexlify
 from collections.abc import Mapping
+from itertools import pairwise
 
 from moonx.core.chains.blocks import LARGEST_PLAIN, Header, Traffic
 
@@ -33,41 +34,58 @@ def traffic(body: bytes, wanted: Mapping[int, int]) -> dict[int, Traffic] | None
 
     None where the answer has another form than nodes mostly give: then it must be parsed.
     """
-    pieces = body.split(RESULT)
-    if len(pieces) != len(wanted) + 1 or body[-16:].rstrip()[-2:] != b"}]":
+    starts = [at + len(RESULT) for at in _places(body, RESULT, 0, len(body))]
+    if len(starts) != len(wanted) or body[-16:].rstrip()[-2:] != b"}]":
         return None
+    bounds = [0, *starts, len(body)]
     try:
-        ids = _ids(pieces)
+        ids = _ids(body, bounds)
         if len(ids) != len(wanted) or set(ids) != set(wanted):
             return None
-        found = {number: _block(piece) for number, piece in zip(ids, pieces[1:], strict=True)}
+        found = {
+            number: _block(body, start, end)
+            for number, start, end in zip(ids, starts, bounds[2:], strict=True)
+        }
     except ValueError:
         return None
     right = all(block.header.number == wanted[number] for number, block in found.items())
     return found if right else None
 
 
-def _ids(pieces: list[bytes]) -> list[int]:
+def _places(body: bytes, name: bytes, start: int, end: int) -> list[int]:
+    """Where `name` stands; found in place, because copies of a large answer would cost more."""
+    places = []
+    at = body.find(name, start, end)
+    while at >= 0:
+        places.append(at)
+        at = body.find(name, at + len(name), end)
+    return places
+
+
+def _ids(body: bytes, bounds: list[int]) -> list[int]:
     """The ids in the order of the results: all stand before their result, or all behind it."""
     found = []
-    for piece in pieces:
-        for part in piece[-ID_NEAR:].split(ID)[1:]:
+    for start, end in pairwise(bounds):
+        for part in body[max(start, end - ID_NEAR) : end].split(ID)[1:]:
             digits = part[:24].partition(b",")[0].partition(b"}")[0]
             found.append(int(digits))
     return found
 
 
-def _block(piece: bytes) -> Traffic:
-    senders, recipients = piece.split(FROM), piece.split(TO)
-    count = len(senders) - 1
-    if len(recipients) - 1 != count:
+def _block(body: bytes, start: int, end: int) -> Traffic:
+    senders, recipients = _places(body, FROM, start, end), _places(body, TO, start, end)
+    count = len(senders)
+    if len(recipients) != count:
         raise _Odd("as many senders as recipients")
-    if not count and NO_TRANSACTIONS not in piece:
+    if not count and body.find(NO_TRANSACTIONS, start, end) < 0:
         raise _Odd("transactions are whole, not their hashes")
     # The header's fields stand before the first transaction or behind the last.
-    fields, hashes = _fields(senders[0] + senders[-1] if count else piece)
-    own = _block_hash(senders[0] + senders[1]) if count else hashes[0]
-    if hashes.count(own) != 1 or piece.count(BLOCK_HASH + own) != count:
+    found = FIELD.findall(body, start, senders[0] if count else end)
+    found += FIELD.findall(body, senders[-1], end) if count else []
+    fields, hashes = _fields(found)
+    own = _block_hash(body, start, senders[0]) if count else hashes[0]
+    others = [_block_hash(body, before, at) for before, at in pairwise(senders)]
+    if hashes.count(own) != 1 or others.count(own) != len(others):
         raise _Odd("every transaction is of this block")
     fee = fields.get(b"baseFeePerGas")
     return Traffic(
@@ -81,16 +99,16 @@ def _block(piece: bytes) -> Traffic:
             base_fee_wei=None if fee is None else _quantity(fee),
             transaction_count=count,
         ),
-        senders=tuple([_address(part) for part in senders[1:]]),
-        recipients=tuple([_recipient(part) for part in recipients[1:]]),
+        senders=tuple([_address(body, at + len(FROM)) for at in senders]),
+        recipients=tuple([_recipient(body, at + len(TO)) for at in recipients]),
     )
 
 
-def _fields(text: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
+def _fields(found: list[tuple[bytes, bytes, bytes]]) -> tuple[dict[bytes, bytes], list[bytes]]:
     """The header's fields, each of which stands there once, and every hash."""
     fields: dict[bytes, bytes] = {}
     hashes = []
-    for name, quote, value in FIELD.findall(text):
+    for name, quote, value in found:
         if name == b"hash":
             hashes.append(value)
         elif name in fields or not quote:
@@ -102,11 +120,12 @@ def _fields(text: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
     return fields, hashes
 
 
-def _block_hash(text: bytes) -> bytes:
-    start = text.find(BLOCK_HASH)
-    if start < 0:
-        raise _Odd("a transaction says of which block it is")
-    return text[start + len(BLOCK_HASH) : start + len(BLOCK_HASH) + 66]
+def _block_hash(body: bytes, start: int, end: int) -> bytes:
+    """Which block the transaction says that it is of; nodes say it shortly before its sender."""
+    at = body.rfind(BLOCK_HASH, start, end)
+    if at < 0:
+        raise _Odd("a transaction says of which block it is, before its sender")
+    return body[at + len(BLOCK_HASH) : at + len(BLOCK_HASH) + 66]
 
 
 def _plain(text: bytes) -> int:
@@ -128,15 +147,17 @@ def _hash(text: bytes) -> bytes:
     return unhexlify(text[2:])
 
 
-def _address(part: bytes) -> bytes:
-    if part[:2] != b"0x" or part[42:43] != b'"':
+def _address(body: bytes, at: int) -> bytes:
+    """The address in quotes, whose first is already behind."""
+    text = body[at : at + 43]
+    if text[:2] != b"0x" or text[42:] != b'"':
         raise _Odd("an address has 20 bytes")
-    return unhexlify(part[2:42])
+    return unhexlify(text[2:42])
 
 
-def _recipient(part: bytes) -> bytes | None:
-    if part[:3] == b'"0x' and part[43:44] == b'"':
-        return unhexlify(part[3:43])
-    if part[:4] == b"null":
+def _recipient(body: bytes, at: int) -> bytes | None:
+    if body[at : at + 1] == b'"':
+        return _address(body, at + 1)
+    if body[at : at + 4] == b"null":
         return None
     raise _Odd("a recipient is an address or null")

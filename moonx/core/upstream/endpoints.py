@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from pydantic import SecretStr
 
-from moonx.core.upstream.services import Service, Standing
+from moonx.core.upstream.names import Service, Standing
 
 ALCHEMY_DATA = "https://api.g.alchemy.com"
 LATEST = "/latest"  # what users of the former services have at the end of DexScreener's address

@@ -189,9 +189,15 @@ def _call(
 
 
 def _read(reply: requests.Response, *, server: str, max_bytes: int) -> bytes:
-    if _announced(reply) > max_bytes:
+    announced = _announced(reply)
+    if announced > max_bytes:
         reply.raw.close()  # what is left is not read, so the connection cannot be kept
         raise _too_large(server, max_bytes=max_bytes)
+    if announced and "Content-Encoding" not in reply.headers:
+        whole: bytes = reply.raw.read(announced, decode_content=False)  # no piece is copied
+        if len(whole) < announced:
+            raise ProtocolError("the connection ended within the answer")
+        return whole
     pieces, size = [], 0
     while piece := reply.raw.read(CHUNK, decode_content=True):
         size += len(piece)

@@ -20,7 +20,7 @@ CALLS = range(1, 2001)
 
 def latencies(seed: int) -> list[float]:
     mood = Mood(latency_ms=200)
-    facts = {"seed": seed, "service": "lifi", "now_s": 0.0}
+    facts: dict[str, Any] = {"seed": seed, "service": "lifi", "now_s": 0.0}
     return [moods.latency_s(mood, count=count, **facts) for count in CALLS]
 
 

@@ -35,6 +35,7 @@ NOT_THEIRS = (
     "DJANGO",
     "PYTEST",
     "RPC_URL",
+    "SIMULATOR",
     "MAKE",
 )
 

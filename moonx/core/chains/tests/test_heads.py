@@ -135,10 +135,16 @@ def test_the_final_block_is_the_lowest_that_those_who_agree_tell() -> None:
 def test_batches_grow_by_a_tenth_after_five_quick_answers_and_halve_at_once() -> None:
     size = BatchSize()
     for _ in range(4):
-        size = size.after(took_s=0.1)
+        size = size.after(took_s=0.1, size=1)
     assert size.calls == 20
-    assert size.after(took_s=0.1).calls == 22
-    assert size.after(took_s=1.0).clean == 0
-    assert BatchSize(100, 4).after(took_s=0.1).calls == 100
-    assert BatchSize(1, 4).after(took_s=0.1).calls == 2
+    assert size.after(took_s=0.1, size=1).calls == 22
+    assert size.after(took_s=1.0, size=1).clean == 0
+    assert BatchSize(100, 4).after(took_s=0.1, size=1).calls == 100
+    assert BatchSize(1, 4).after(took_s=0.1, size=1).calls == 2
     assert [BatchSize(n).after_trouble().calls for n in (100, 3, 1)] == [50, 1, 1]
+
+
+def test_a_batch_is_no_larger_than_makes_an_answer_of_four_megabytes() -> None:
+    assert BatchSize(100).after(took_s=0.1, size=8 * 2**20).calls == 50
+    assert BatchSize(20, 4).after(took_s=0.1, size=4 * 2**20).calls == 20
+    assert BatchSize(1).after(took_s=0.1, size=8 * 2**20).calls == 1

@@ -82,6 +82,8 @@ def test_a_batch_grows_while_the_node_keeps_up_and_shrinks_when_it_refuses(
         (Lie.HUGE_BODY, Fault.TOO_LARGE),
         (Lie.STALE_HEAD, Fault.NO_RESULT),
         (Lie.GAP, Fault.NO_RESULT),
+        (Lie.OTHER_BLOCK, Fault.MALFORMED),
+        (Lie.OUT_OF_QUOTA, Fault.AUTHENTICATION),
     ],
 )
 def test_a_lie_has_a_class_and_the_next_provider_is_asked(
@@ -184,6 +186,33 @@ def test_logs_of_any_range_are_all_there(chain: GeneratedChain) -> None:
         topics = [None, {truth[5].topics[1]}]
         some = [log for log in truth if log.topics[1] == truth[5].topics[1]]
         assert reader.logs(first=1_000, last=1_120, addresses=[], topics=topics) == some
+
+
+def test_logs_that_nobody_asked_for_are_not_believed(
+    server: LyingServer, chain: GeneratedChain
+) -> None:
+    server.lie(Lie.UNASKED_LOGS)
+    with pytest.raises(CallFailed, match="not asked for") as caught:
+        reader_of(server).logs(first=1_000, last=1_100, addresses=[b"a" * 20])
+    assert caught.value.fault is Fault.MALFORMED
+
+
+def test_with_every_circuit_open_the_least_bad_provider_is_asked_all_the_same(
+    server: LyingServer, honest: LyingServer
+) -> None:
+    reader = reader_of(server, honest)
+    for each in (server, honest):
+        each.lie(Lie.SERVER_ERROR)
+    for _ in range(6):
+        with pytest.raises(CallFailed):
+            reader.headers([1_000])
+    asked = server.requests + honest.requests
+    with pytest.raises(CallFailed):
+        reader.headers([1_000])
+    assert server.requests + honest.requests == asked + 1
+    for each in (server, honest):
+        each.be_honest()
+    assert reader.headers([1_000])[0].number == 1_000
 
 
 def test_heads_are_asked_side_by_side(server: LyingServer, honest: LyingServer) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from moonx.core.upstream import endpoints
-from moonx.core.upstream.services import Service, Standing
+from moonx.core.upstream.names import Service, Standing
 from moonx.settings import env
 from moonx.settings.outside import Outside
 

@@ -7,14 +7,12 @@ import { NONE, count, duration, percentage } from "./figures.js";
 import { compare } from "./format.js";
 import { drawAge, isNewer, standing } from "./freshness.js";
 import { say } from "./notes.js";
-import { extended } from "./series.js";
 import { path, sparkline } from "./sparkline.js";
 import { now } from "./state.js";
 import * as api from "./statsapi.js";
 import { VERDICTS, drawVerdict, reasonOf } from "./verdicts.js";
 
 const DAY_MS = 86_400_000;
-const POINTS = 96; // asked for of each row
 const LINE_POINTS = 32; // that a line in the table has room for
 const SIMULATED = "These quotes come from a simulator: no key, or no way to the real service, is set";
 
@@ -46,7 +44,7 @@ const COLUMNS = [
   { name: "p50", title: "p50", right: true, order: optional(({ latencyMs }) => latencyMs.p50, numbers), draw: (cell, row) => text(cell, duration(row.latencyMs.p50)) },
   { name: "p95", title: "p95", right: true, order: optional(({ latencyMs }) => latencyMs.p95, numbers), draw: (cell, row) => text(cell, duration(row.latencyMs.p95)) },
   { name: "errors", title: "Errors", order: (left, right) => failures(left) - failures(right), draw: (cell, row) => text(cell, errorsOf(row) || NONE, errorsOf(row)) },
-  { name: "line", title: "Last p95s" },
+  { name: "line", title: "Last quotes" },
   { name: "sampled", title: "Sampled", right: true },
 ];
 
@@ -64,6 +62,7 @@ export async function load() {
   for (const row of answer.bridges) put(row);
   draw();
   if (!rows.size) return explain("No quote was asked for yet: the first round takes up to two minutes.");
+  bridge.renew();
   await loadPoints();
 }
 
@@ -80,10 +79,10 @@ function explain(sentence, retry = null) {
 async function loadPoints() {
   try {
     const to = Math.floor(now());
-    const answer = await api.bridgeHistory({ from: to - DAY_MS, to, limit: POINTS });
+    const answer = await api.bridgeHistory({ from: to - DAY_MS, to, limit: LINE_POINTS });
     for (const one of answer.series) points.set(keyOf(one), one.points);
   } catch {
-    return; // rows stand without their lines; what comes live is drawn
+    return; // rows stand without their lines
   }
   draw();
 }
@@ -96,9 +95,7 @@ function put(row) {
 
 export function take(row) {
   put({ isStale: false, ...row });
-  if (row.sampledAt === null) return;
-  const { sampledAt: time, latencyMs } = row;
-  points.set(keyOf(row), extended(points.get(keyOf(row)) ?? [], { time, latencyMs }, now() - DAY_MS));
+  if (keyOf(row) === chosen) bridge.renew();
 }
 
 export function draw() {
@@ -165,7 +162,7 @@ function drawRow(row) {
   COLUMNS.forEach((column, at) => {
     if (column.draw?.(node.children[at], row) && held) flash(node.children[at]);
   });
-  const latest = (points.get(key) ?? []).map(({ latencyMs }) => latencyMs.p95).filter((ms) => ms !== null).slice(-LINE_POINTS);
+  const latest = (points.get(key) ?? []).map(({ latencyMs }) => latencyMs.p50).filter((ms) => ms !== null);
   spark.picture.toggleAttribute("hidden", path(latest) === "");
   spark.draw(latest);
   drawSampled(node, row);
@@ -199,7 +196,7 @@ function choose(key) {
     button.ariaPressed = String(current);
     node.toggleAttribute("data-current", current);
   }
-  bridge.draw(rows.get(key), points.get(key) ?? []);
+  bridge.draw(rows.get(key), key);
 }
 
 /** Ages grow by themselves, and verdicts are worth less by them. */

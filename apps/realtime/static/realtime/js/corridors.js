@@ -2,7 +2,7 @@
 
 import { spelled } from "./verdicts.js";
 
-const NAMES = { lifi: "LI.FI", relay: "Relay", oneinch: "1inch" };
+const NAMES = { lifi: "LI.FI", relay: "Relay" };
 const SHORT = new Set(["bsc", "rei"]);
 
 export const named = (provider) => NAMES[provider] ?? provider;

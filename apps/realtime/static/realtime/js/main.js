@@ -162,7 +162,7 @@ function catchUp() {
 
 async function fetchMissed() {
   try {
-    await Promise.all([history.refresh(), loadMarkets(), pages.refresh()]);
+    await Promise.all([selection.symbol && history.refresh(), loadMarkets(), pages.refresh()]);
     lines.expire();
     if (link.state === "live") setDown(false);
   } catch {

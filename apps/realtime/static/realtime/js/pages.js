@@ -67,7 +67,7 @@ function explain() {
   const again = el("button", { class: "plain", type: "button" }, "Reload the page");
   again.addEventListener("click", () => location.reload());
   const note = byId("chains-note");
-  byId("chains-cards").hidden = true;
+  for (const part of ["chains-cards", "activity", "bridges"]) byId(part).hidden = true;
   note.replaceChildren(el("p", {}, "This view could not be loaded: the server cannot be reached."), again);
   note.hidden = false;
 }
