@@ -46,6 +46,7 @@ class Alone:
         if self.flying.pop(token, now_s) <= now_s:
             return Finish.STALE
         if not is_success:
+            self.successes = 0
             return Finish.FAILED
         self.successes += 1
         return Finish.ENOUGH if self.successes >= needed else Finish.MORE

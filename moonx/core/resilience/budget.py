@@ -71,11 +71,6 @@ def factor_refused(factor: int) -> int:
     return max(1, factor * AFTER_REFUSAL // WHOLE)
 
 
-def estimate(*, previous: int, current: int, elapsed_ms: int, window_ms: int = WINDOW_MS) -> int:
-    """What the sliding window holds: the part of the last window that it still covers, and this."""
-    return previous * (window_ms - elapsed_ms) // window_ms + current
-
-
 def window_wait_ms(
     *,
     previous: int,

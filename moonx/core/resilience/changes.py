@@ -8,7 +8,6 @@ from moonx.core.resilience.circuit import (
     NO_CALLS,
     CircuitState,
     Rules,
-    Standing,
     Tally,
     Target,
     Trip,
@@ -43,18 +42,6 @@ class Stored:
         """What is left of an open circuit's wait, or of a probe's lease; 0 of a closed one."""
         return 0 if self.state is CircuitState.CLOSED else max(0, self.wait_ms - self.age_ms)
 
-    @property
-    def standing(self) -> Standing:
-        """As it looks to whoever chooses among circuits."""
-        return Standing(
-            target=self.target,
-            state=self.state,
-            trip=self.trip,
-            failure_permille=self.tally.failure_permille,
-            wait_s=self.left_ms / 1000,
-            is_held=self.is_held,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -73,7 +60,9 @@ def opened(
     stored: Stored, *, trip: Trip, tally: Tally, draw: float, rules: Rules = DEFAULT
 ) -> Change:
     """A closed circuit opens: the longer, the less time passed since it last was open."""
-    level = next_level(level_now(stored.level, closed_for_s=stored.age_ms / 1000, rules=rules))
+    level = next_level(
+        level_now(stored.level, closed_for_s=stored.age_ms / 1000, rules=rules), rules
+    )
     return _open(level, trip=trip, tally=tally, draw=draw, rules=rules)
 
 
@@ -82,7 +71,7 @@ def reopened(stored: Stored, *, draw: float, rules: Rules = DEFAULT) -> Change:
 
     The trip stays too, for it says what kind of outage this is.
     """
-    level = next_level(stored.level)
+    level = next_level(stored.level, rules)
     trip = stored.trip or Trip.PROBE
     return _open(level, trip=trip, tally=stored.tally, draw=draw, rules=rules)
 

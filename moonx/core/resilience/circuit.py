@@ -86,8 +86,6 @@ class Rules:
 
 DEFAULT = Rules()
 
-# The wait doubles four times from a minute to its limit; a level above that would say no more.
-HIGHEST_LEVEL = 5
 SLOW_FLOOR_S = 3.0
 SLOW_FACTOR = 3
 NORM_CALLS = 20  # fewer latencies are no norm
@@ -157,9 +155,10 @@ def level_now(level: int, *, closed_for_s: float, rules: Rules = DEFAULT) -> int
     return max(0, level - int(max(0.0, closed_for_s) // rules.decay_s))
 
 
-def next_level(level: int) -> int:
-    """The level of an opening after one of `level`."""
-    return min(HIGHEST_LEVEL, level + 1)
+def next_level(level: int, rules: Rules = DEFAULT) -> int:
+    """The level of an opening after one of `level`; none is above that of the longest wait."""
+    doublings = math.ceil(math.log2(max(1.0, rules.longest_wait_s / rules.first_wait_s)))
+    return min(1 + doublings, level + 1)
 
 
 def open_wait_s(level: int, *, draw: float, rules: Rules = DEFAULT) -> float:

@@ -130,7 +130,7 @@ class LocalCircuit:
 
     def look(self) -> None:
         """Tells Valkey the outcomes since the last look and takes over how all stands."""
-        batch = self._taken()
+        batch, version = self._taken(), self.version
         try:
             seen = hot.sync(self.target, batch, rules=rules())
             if seen.copy is None:
@@ -140,7 +140,7 @@ class LocalCircuit:
         else:
             self.provider.pause(seen.paused_ms, now_s=time.monotonic())
             if seen.copy is not None:  # None: it was forgotten again in between
-                self.adopt(seen.copy)
+                self.adopt(seen.copy, seen=version)
                 self._judge(seen.copy, seen.copy.tally)
         if time.monotonic() - _swept_s > SWEEP_S:
             sweep()
@@ -156,10 +156,16 @@ class LocalCircuit:
             wait_s=max(0.0, self._until_s - now_s, self._shut_until_s - now_s),
         )
 
-    def adopt(self, copy: Copy) -> None:
-        """Takes over how the circuit stands; what was gathered in another era is forgotten."""
+    def adopt(self, copy: Copy, *, seen: int | None = None) -> None:
+        """Takes over how the circuit stands; what was gathered in another era is forgotten.
+
+        A copy that is older than what another thread took over since `seen`, the version that was
+        known when it was asked for, is left: calls would pass a circuit that has opened.
+        """
         now_s = time.monotonic()
         with self._lock:
+            if copy.version < self.version and self.version != seen:
+                return
             if copy.version != self.version:
                 self._batch, self._batch_s = Batch(version=copy.version), now_s
                 self._leases.begin(keeps_flying=copy.state is CircuitState.HALF_OPEN)
@@ -256,7 +262,7 @@ class LocalCircuit:
         copy = hot.copy_of(stored)
         if is_mine and copy.state is CircuitState.HALF_OPEN:
             self._probed, copy = stored.since, replace(copy, left_ms=0)
-        self.adopt(copy)
+        self.adopt(copy, seen=seen)
 
     # Passing
 
@@ -273,14 +279,23 @@ class LocalCircuit:
                     is_leased = self._step(now_s).in_flight is not None
                     return Pass(version=copy.version, token=token if is_leased else "")
                 is_alone = entry is Entry.ALONE
-                if passed := self._probe(copy, token=token, lease_ms=lease_ms, is_alone=is_alone):
+                try:
+                    passed = self._probe(copy, token=token, lease_ms=lease_ms, is_alone=is_alone)
+                except BaseException:  # a time limit, say: nobody would end what never began
+                    self._leases.leave(token)
+                    raise
+                if passed:
                     return passed
-            elif insists and entry in PASSABLE and copy.state is not CircuitState.CLOSED:
+            elif insists and entry in PASSABLE and self._is_shut(now_s):
                 return Pass(version=NO_ERA)
             elif entry is not Entry.STALE:
                 return Refusal(entry=entry, wait_s=wait_s)
             self._looked_s = -math.inf
         return Refusal(entry=Entry.STALE, wait_s=COPY_S)
+
+    def _is_shut(self, now_s: float) -> bool:
+        """Whether it is open, for all or, where the journal could not be told, for this process."""
+        return self.copy.state is not CircuitState.CLOSED or self._shut_until_s > now_s
 
     def _ask(self, copy: Copy, *, token: str, lease_ms: int, now_s: float) -> tuple[Entry, float]:
         """Whether a call passes, asking Valkey only where this process cannot know."""

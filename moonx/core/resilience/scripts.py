@@ -103,7 +103,9 @@ if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] or not ends or tonumber(end
   return 'stale'
 end
 local verdict = 'failed'
-if ARGV[3] == '1' then
+if ARGV[3] == '0' then
+  redis.call('HSET', KEYS[1], 'successes', 0)
+else
   if redis.call('HINCRBY', KEYS[1], 'successes', 1) < tonumber(ARGV[4]) then
     redis.call('ZREM', KEYS[2], ARGV[2])
     return 'more'

@@ -16,6 +16,7 @@ from moonx.core.resilience import (
     retrying,
     state_of,
 )
+from moonx.core.resilience.circuits import LocalCircuit, Pass, Refusal
 from moonx.core.resilience.tests.desk import TARGET, fail, fail_after, held_back, pass_time, succeed
 from moonx.core.upstream.faults import CallFailed, Fault
 
@@ -84,23 +85,34 @@ def test_a_worker_that_is_cut_off_does_not_probe_beside_another(settings: Settin
     real = settings.ENV
     nowhere = real.model_copy(update={"cache_url": SecretStr("redis://127.0.0.1:1")})
 
-    def become_another_worker(*, reaches_valkey: bool) -> None:
+    def move(*, reaches_valkey: bool) -> None:
         settings.ENV = real if reaches_valkey else nowhere
-        circuits.forget()
+        hot.forget()
 
     fail(times=5)
-    for first in (True, False):
-        pass_time(2_000)
-        if first:
-            succeed()  # the next probe is not the one that the journal told of
-        become_another_worker(reaches_valkey=first)
+    pass_time(75)
+    succeed()
+    pass_time(7)  # the lease of that probe is over
+    move(reaches_valkey=False)
+    cut_off = LocalCircuit(TARGET)
+    cut_off.look()
+    assert cut_off.standing().state is CircuitState.HALF_OPEN
+    move(reaches_valkey=True)
 
-        def call_as_another(reaches_valkey: bool = not first) -> None:
-            become_another_worker(reaches_valkey=reaches_valkey)
-            held_back()
+    def call_cut_off() -> None:
+        move(reaches_valkey=False)
+        assert isinstance(cut_off.admit(timeout_s=1, insists=False), Refusal)
+        move(reaches_valkey=True)
 
-        fail_after(call_as_another)
-        become_another_worker(reaches_valkey=True)
+    fail_after(call_cut_off)
+
+    pass_time(2_000)
+    move(reaches_valkey=False)
+    assert isinstance(cut_off.admit(timeout_s=1, insists=False), Refusal)  # of an older era
+    cut_off = LocalCircuit(TARGET)
+    assert isinstance(cut_off.admit(timeout_s=1, insists=False), Pass)
+    move(reaches_valkey=True)
+    held_back()
 
 
 @pytest.mark.usefixtures("without_valkey")

@@ -1,6 +1,7 @@
 """Calls are let through or held back, and what they end with is what the circuit learns."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from django.db import transaction
@@ -12,10 +13,14 @@ from moonx.core.resilience import (
     Target,
     circuits,
     guarded,
+    hot,
     operating,
     sparing,
     state_of,
 )
+from moonx.core.resilience.circuit import FREE
+from moonx.core.resilience.circuits import LocalCircuit
+from moonx.core.resilience.entries import Finish
 from moonx.core.resilience.tests.desk import TARGET, fail, fail_after, held_back, pass_time, succeed
 from moonx.core.upstream.faults import OF_THE_SERVER, CallFailed, Fault
 
@@ -210,3 +215,45 @@ def test_the_least_bad_provider_of_a_chain_is_spared_where_all_are_open() -> Non
         succeed(target, times=successes)
         fail(target, times=5)
     assert sparing([TARGET, other]) == [other]
+
+
+def test_successes_of_probes_count_only_in_a_row() -> None:
+    fail(times=5)
+    pass_time(61)
+    with guarded(TARGET, timeout_s=1):
+        pass  # the first of two
+    version = circuits.of(TARGET).version
+    for is_success, said in ((False, Finish.FAILED), (True, Finish.MORE)):
+        hot.enter(TARGET, version=version, token="t", lease_ms=1000, step=FREE)
+        assert (
+            hot.finish(TARGET, version=version, token="t", is_success=is_success, needed=2) is said
+        )
+        hot.leave(TARGET, token="t")
+
+
+def test_an_older_copy_never_replaces_what_another_thread_took_over() -> None:
+    fail(times=5)
+    circuit = circuits.of(TARGET)
+    opened = circuit.copy
+    circuit.adopt(replace(opened, version=opened.version - 1, state=CircuitState.CLOSED))
+    assert circuit.copy == opened
+    held_back()
+
+
+class Ended(BaseException):
+    """A time limit that strikes while the journal is written."""
+
+
+class Struck(LocalCircuit):
+    """Has a lease, and is ended before its call begins."""
+
+    def _probe(self, *_: object, **__: object) -> None:  # type: ignore[override]
+        raise Ended
+
+
+def test_a_probe_that_never_began_gives_its_lease_back() -> None:
+    fail(times=5)
+    pass_time(61)
+    with pytest.raises(Ended):
+        Struck(TARGET).admit(timeout_s=30, insists=False)
+    succeed()

@@ -14,6 +14,7 @@ from moonx.core.resilience.circuit import (
     CallClass,
     CircuitState,
     Outcome,
+    Rules,
     Standing,
     Step,
     Tally,
@@ -200,3 +201,11 @@ def test_backoff_doubles_and_honours_what_the_server_asks() -> None:
 @pytest.mark.parametrize(("calls", "retries"), [(0, 0), (1, 1), (10, 1), (11, 2), (200, 20)])
 def test_a_minutes_calls_carry_a_tenth_of_retries(calls: int, retries: int) -> None:
     assert backoff.allowed_retries(calls) == retries
+
+
+def test_a_short_first_wait_doubles_up_to_the_same_limit() -> None:
+    rules, level, waits = Rules(first_wait_s=1), 0, []
+    for _ in range(12):
+        level = circuit.next_level(level, rules)
+        waits.append(circuit.open_wait_s(level, draw=0.5, rules=rules))
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
