@@ -71,7 +71,12 @@ class Reply:
     path: str
     ms: float
     status: int
-    body: Any
+    text: bytes
+
+    @property
+    def body(self) -> Any:
+        """The answer but for what moves by itself."""
+        return {name: value for name, value in json.loads(self.text).items() if name not in AGES}
 
 
 def run(bench: Bench, *, n: int = FULL_N, hours: int = HOURS) -> None:
@@ -90,9 +95,16 @@ def run(bench: Bench, *, n: int = FULL_N, hours: int = HOURS) -> None:
     wrong = [one for one in replies if one.status != 200]
     bench.check(not wrong, f"{len(replies):,} answers, {len(wrong)} of them an error")
     steady = {path for path in paths if "from=" in path}
-    other = [one for one in replies if one.path in steady and one.body != expected[one.path].body]
+    other = [path for path in steady if not all_tell(replies, expected[path])]
     bench.check(not other, "every answer about a fixed window is the one that was checked")
     add_figures(bench, replies, n=n, cpu_ms=cpu_ms)
+
+
+def all_tell(replies: Sequence[Reply], expected: Reply) -> bool:
+    """Whether all answers of a path are the expected one but for their ages."""
+    found = {one.text: one for one in replies if one.path == expected.path}
+    body = expected.body
+    return bool(found) and all(one.body == body for one in found.values())
 
 
 def add_figures(bench: Bench, replies: Sequence[Reply], *, n: int, cpu_ms: float) -> None:
@@ -136,6 +148,7 @@ def wanted(end_at: datetime, *, hours: int) -> list[str]:
         f"/api/v1/stats/activity/hours?chain={CHAIN}",
         f"/api/v1/stats/chains/{CHAIN}/history?step=raw&{window}",
         f"/api/v1/stats/bridges/history?step=1h&{window}",
+        f"/api/v1/stats/activity/days?chain={CHAIN}",
         *(f"/api/stats/24h?chain={CHAIN}", f"/api/stats/history?chain={CHAIN}"),
     ]
 
@@ -339,12 +352,7 @@ def asked(port: int, path: str) -> Reply:
 def _asked(connection: http.client.HTTPConnection, path: str, *, due_s: float) -> Reply:
     connection.request("GET", path)
     answer = connection.getresponse()
+    # Read after the load: what the asker does with it must not delay the next question.
     text = answer.read()
     ms = (time.perf_counter() - due_s) * 1000
-    body = without_ages(json.loads(text))
-    return Reply(path=path, ms=ms, status=answer.status, body=body)
-
-
-def without_ages(body: Any) -> Any:
-    """The answer but for what moves by itself."""
-    return {name: value for name, value in body.items() if name not in AGES}
+    return Reply(path=path, ms=ms, status=answer.status, text=text)
