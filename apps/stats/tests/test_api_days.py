@@ -152,12 +152,13 @@ def test_a_day_that_is_sealed_or_sealed_anew_is_another_answer() -> None:
 )
 def test_a_range_that_is_absurd_is_refused(offsets: dict[str, int], sentence: str) -> None:
     now_ms = to_ms(clock.db_now())
-    answer = get(chain="rei", **{name: now_ms + offset for name, offset in offsets.items()})
+    moved: dict[str, Any] = {name: now_ms + offset for name, offset in offsets.items()}
+    answer = get(chain="rei", **moved)
     assert answer.status_code == 400
     assert sentence in answer.json()["message"]
 
 
 def test_who_is_unknown_or_asks_otherwise_is_refused() -> None:
     assert get(chain="luna").status_code == 404
-    assert get(**{"from": "x"}).json()["message"].startswith("from")
+    assert get(from_="x").json()["message"].startswith("from")
     assert CLIENT.post("/api/v1/stats/activity/days").status_code == 405
