@@ -1,6 +1,6 @@
 """How `/api/v3`, `/udf` and statistics are served: past sessions, cookies and messages.
 
-Programs have none of them.
+Programs have none of them, and equal requests for statistics share an answer.
 Django runs each synchronous middleware in a thread, there and back; for a short request that costs
 more than the request. What is left here only sets headers and runs where it is.
 """
@@ -18,8 +18,10 @@ from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from moonx.core.http import CorrelationMiddleware
+from moonx.core.sharing import Sharing
 
-PREFIXES = ("/api/v3/", "/udf/", "/api/v1/stats/", "/api/stats/")
+STATISTICS = ("/api/v1/stats/", "/api/stats/")
+PREFIXES = ("/api/v3/", "/udf/", *STATISTICS)
 MOST_BODY = 64 * 1024  # bytes
 # The outermost first. None of them waits for anything.
 INLINE = (SecurityMiddleware, CSPMiddleware, CommonMiddleware, XFrameOptionsMiddleware)
@@ -67,9 +69,12 @@ def _answering(get_response: Handler) -> Handler:
 def beside(pages: Application) -> Application:
     """`pages`, with the paths of the API served apart."""
     api = ApiHandler()
+    statistics = Sharing(api)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].startswith(PREFIXES):
+        if scope["path"].startswith(STATISTICS):
+            await statistics(scope, capped(receive), send)
+        elif scope["path"].startswith(PREFIXES):
             await api(scope, capped(receive), send)
         else:
             await pages(scope, receive, send)

@@ -32,10 +32,15 @@ class CorrelationMiddleware:
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.headers.get(HEADER, "")
-        with logs.correlated(given if ACCEPTABLE.fullmatch(given) else "") as chosen:
+        with logs.correlated(acceptable_id(given)) as chosen:
             response = await self.get_response(request)
             response[HEADER] = chosen
             return response
+
+
+def acceptable_id(given: str) -> str:
+    """A request's own id, if it is well-formed; else an empty one."""
+    return given if ACCEPTABLE.fullmatch(given) else ""
 
 
 def client_ip(*, peer: str, forwarded_for: str) -> str:
@@ -77,10 +82,16 @@ def kept(request: HttpRequest, response: HttpResponse, *, name: str) -> HttpResp
     Whoever keeps it asks each time whether it still stands. Other conditions are for what is
     changed: nothing here is.
     """
-    held = [_plain(one) for one in parse_etags(request.headers.get("If-None-Match", ""))]
-    found = HttpResponseNotModified() if _plain(name) in held or held == ["*"] else response
+    has_it = is_held(request.headers.get("If-None-Match", ""), name=name)
+    found = HttpResponseNotModified() if has_it else response
     found["ETag"], found["Cache-Control"] = name, "no-cache"
     return found
+
+
+def is_held(if_none_match: str, *, name: str) -> bool:
+    """Whether the tags of an `If-None-Match` say that its sender has what is called `name`."""
+    held = [_plain(one) for one in parse_etags(if_none_match)]
+    return _plain(name) in held or held == ["*"]
 
 
 def _plain(tag: str) -> str:

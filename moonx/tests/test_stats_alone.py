@@ -32,6 +32,7 @@ def test_every_path_of_statistics_is_documented() -> None:
     assert set(paths()) == {
         *("/api/v1/stats/chains", "/api/v1/stats/bridges", "/api/v1/stats/overview"),
         *("/api/v1/stats/activity", "/api/v1/stats/activity/hours"),
+        "/api/v1/stats/activity/days",
         *("/api/v1/stats/chains/rei/history", "/api/v1/stats/bridges/history"),
         *("/api/stats/24h", "/api/stats/history"),
     }

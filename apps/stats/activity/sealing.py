@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
+from django.db.models import Count, Max
 
 from apps.stats.activity import gathering, rolling, sets, sketches, storing, windows
 from apps.stats.activity.sets import Hashes
@@ -48,6 +49,20 @@ class Estimated:
     error: Decimal
     days: int
     of_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """The totals of a day that is over: distinct addresses, counted exactly over its known blocks.
+
+    `coverage` is the share of its seconds of which everything is known, rounded down.
+    """
+
+    day: date
+    senders: int
+    participants: int
+    transactions: int
+    coverage: Decimal
 
 
 def seal_days(chain: str, *, now: datetime) -> int:
@@ -118,6 +133,27 @@ def alarm(what: str, *, exact: int, estimated: int) -> None:
     )
     log.error("a count and its sketch disagree", what=what, exact=exact, estimated=estimated)
     outbox.emit(SystemAlert(subject="activity", message=message))
+
+
+def version(chain: str) -> tuple[int, datetime | None]:
+    """What all sealed days of a chain follow from: where it is the same, so are they."""
+    found = ActivityDay.objects.filter(chain=chain).aggregate(Count("pk"), Max("sealed_at"))
+    return found["pk__count"], found["sealed_at__max"]
+
+
+def sealed(chain: str, *, first: date, last: date) -> list[Sealed]:
+    """The sealed days from `first` to `last`, both included, oldest first."""
+    rows = ActivityDay.objects.filter(chain=chain, day__gte=first, day__lte=last).order_by("day")
+    return [
+        Sealed(
+            day=row.day,
+            senders=row.senders,
+            participants=row.participants,
+            transactions=row.transactions,
+            coverage=windows.share(row.covered_s, of_s=DAY_S),
+        )
+        for row in rows.defer("senders_sketch", "participants_sketch")
+    ]
 
 
 def estimated(chain: str, *, first: date, last: date) -> Estimated:

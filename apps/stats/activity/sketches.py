@@ -20,7 +20,7 @@ Sketch = NDArray[np.uint8]
 PRECISION = 14
 REGISTERS = 1 << PRECISION
 BITS = 64 - PRECISION
-ERROR = Decimal("0.0081")  # 1.04/√16384 = 0.008125: one standard deviation, relative
+ERROR = Decimal("0.008125")  # 1.04/√16384: one standard deviation, relative
 SIGMAS = 4
 # Among few addresses a handful of shared registers is no sign of anything.
 FEW = 5

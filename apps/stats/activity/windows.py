@@ -108,8 +108,12 @@ def covered_s(found: Gathered, row: ActivityCursor | None, *, start_s: int, end_
 
 
 def _coverage(found: Gathered, row: ActivityCursor | None, *, start_s: int, end_s: int) -> Decimal:
-    covered = covered_s(found, row, start_s=start_s, end_s=end_s)
-    return (Decimal(covered) / (end_s - start_s)).quantize(PLACES, rounding=ROUND_DOWN)
+    return share(covered_s(found, row, start_s=start_s, end_s=end_s), of_s=end_s - start_s)
+
+
+def share(part_s: int, *, of_s: int) -> Decimal:
+    """Which part of so many seconds these are, to four places, rounded down."""
+    return (Decimal(part_s) / of_s).quantize(PLACES, rounding=ROUND_DOWN)
 
 
 def _tail(row: ActivityCursor | None) -> list[tuple[int, int]]:

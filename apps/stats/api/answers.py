@@ -11,7 +11,7 @@ from ninja import Router
 from ninja.errors import HttpError
 
 from apps.stats.api.asked import Camel
-from moonx.core import http, weights
+from moonx.core import http, sharing, weights
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -68,7 +68,8 @@ def _dumped(value: Any) -> str:
 def weighing(weight: int) -> Callable[[View[P]], View[P]]:
     """Counts each request against its address, together with those of the other interfaces.
 
-    Beyond the limit it is refused with 429 and `Retry-After`.
+    Beyond the limit it is refused with 429 and `Retry-After`. Whatever is answered depends on
+    nothing but the path and its parameters: equal requests share it.
     """
 
     def decorate(view: View[P]) -> View[P]:
@@ -78,7 +79,9 @@ def weighing(weight: int) -> Callable[[View[P]], View[P]]:
                 weights.spend(request, weight)
             except weights.UsedUp as refused:
                 return _used_up(refused)
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+            response[sharing.WEIGHT] = str(weight)
+            return response
 
         return cast("View[P]", weighed)
 

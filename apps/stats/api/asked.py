@@ -102,16 +102,17 @@ def chain(slug_or_id: str | None) -> Chain:
         raise HttpError(404, str(error)) from None
 
 
-def window(asked: Within, *, now: datetime) -> Window:
+def window(asked: Within, *, now: datetime, by_default: timedelta = DAY) -> Window:
     """The window that is asked for, not yet held against what is kept.
 
-    Raises HttpError 400 for one that ends before it begins, or that is not over.
+    Without a beginning it is as long as `by_default`. Raises HttpError 400 for one that ends before
+    it begins, or that is not over.
     """
     end = aligned(now) if asked.until is None else from_ms(asked.until)
     if end > now + AHEAD:
         raise HttpError(400, f"to: lies {_words(end - now)} ahead; the window has to be over.")
     end = min(end, now)
-    start = end - DAY if asked.since is None else from_ms(asked.since)
+    start = end - by_default if asked.since is None else from_ms(asked.since)
     if start >= end:
         raise HttpError(400, "from: must be before to.")
     return Window(start=start, end=end)

@@ -5,10 +5,11 @@ from decimal import Decimal
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from apps.stats.activity import records
-from apps.stats.api import asked, schemas
+from apps.stats.activity import cursors, records
+from apps.stats.api import asked, remembered, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
 from apps.stats.api.asked import OfChain, aligned
+from apps.stats.models import ActivityCursor
 from moonx.core import clock
 
 router = Router(tags=["Statistics"])
@@ -22,7 +23,9 @@ COUNTS = ("dau", "participants", "transactions")
 def last_day(request: HttpRequest, wanted: Query[OfChain]) -> HttpResponse:
     """The last 24 hours of a chain: `dau` is the number of distinct senders in that time."""
     chain = asked.chain(wanted.chain)
-    told = records.day(chain.slug, aligned(clock.db_now()))
+    row, now = ActivityCursor.objects.filter(pk=chain.slug).first(), clock.db_now()
+    told = remembered.day(chain.slug, aligned(now), remembered.version(row))
+    told = {**told, "status": cursors.status(row, now=now)}
     if not told["transactions"] and not Decimal(told["coverage"]):
         # Nothing is known of these hours, which is not nobody.
         told |= dict.fromkeys(COUNTS)

@@ -1,9 +1,12 @@
 """What was read a moment ago: it stands until a block changes, or another sample comes."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
 
-from apps.stats.activity import windows
+from apps.stats.activity import records, sealing, windows
+from apps.stats.activity.sealing import Estimated, Sealed
 from apps.stats.activity.windows import Activity
 from apps.stats.api.answers import Spelled, spelled
 from apps.stats.api.asked import Step
@@ -14,6 +17,9 @@ from apps.stats.models import ActivityCursor, BridgeSample, ChainSample
 MOST = 512
 MOST_HISTORIES = 32  # of half a megabyte each, where they are long
 
+MOST_SPANS = 128
+
+Days = tuple[Sequence[Sealed], Estimated, Estimated]
 # What every figure of a chain follows from: its leaves, and until when its head was looked at.
 Version = tuple[int, datetime | None, datetime | None]
 
@@ -31,6 +37,27 @@ def activity(chain: str, start: datetime, end: datetime, at: Version) -> Activit
     """
     del at
     return windows.activity(chain, start, end, end)
+
+
+@lru_cache(maxsize=MOST)
+def day(chain: str, now: datetime, at: Version) -> dict[str, Any]:
+    """As `records.day`, counted once for each state of the chain; not to be changed."""
+    del at
+    return records.day(chain, now)
+
+
+def sealed(chain: str, first: date, last: date) -> Days:
+    """The sealed days of a chain from `first` to `last`, with the week and the month of the newest,
+    read once for each day that is sealed."""
+    return _sealed(chain, first, last, sealing.version(chain))
+
+
+@lru_cache(maxsize=MOST_SPANS)
+def _sealed(chain: str, first: date, last: date, at: tuple[int, datetime | None]) -> Days:
+    del at
+    found = sealing.sealed(chain, first=first, last=last)
+    newest = found[-1].day if found else last
+    return found, sealing.week(chain, newest), sealing.month(chain, newest)
 
 
 def chain_points(slug: str, start: datetime, end: datetime, step: Step) -> Spelled:
@@ -72,5 +99,5 @@ def _bridge_series(
 
 def forget() -> None:
     """Reads and counts everything again: for tests, whose rows go back in time."""
-    for kept in (activity, _chain_points, _bridge_series):
+    for kept in (activity, day, _sealed, _chain_points, _bridge_series):
         kept.cache_clear()

@@ -1,5 +1,6 @@
 """What the answers of statistics look like, for the interface document."""
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field
@@ -273,6 +274,49 @@ class Hours(Camel):
     chain: str
     chain_id: int
     hours: list[Hour]
+    as_of: Moment
+
+
+class Day(Camel):
+    """A day of the UTC calendar that is over: distinct addresses, counted exactly."""
+
+    day: date = Field(examples=["2025-11-26"])
+    time: Moment = Field(description="When it began, ms", examples=[1_764_115_200_000])
+    senders: int = Field(description="Distinct senders of transactions", examples=[1_904])
+    participants: int = Field(description="Distinct senders and recipients", examples=[2_311])
+    transactions: int = Field(examples=[4_818])
+    coverage: Share
+    exact: bool = Field(description="Counted, not estimated", examples=[True])
+
+
+class Estimate(Camel):
+    """About how many were active in a span of days, merged from their sketches.
+
+    Transactions are those of its days that are over, added up. All are null where none is.
+    """
+
+    from_: Moment
+    to: Moment
+    senders: int | None = Field(examples=[6_120])
+    participants: int | None = Field(examples=[7_455])
+    transactions: int | None = Field(examples=[31_002])
+    days: int = Field(description="How many of its days are over and known", examples=[4])
+    of_days: int = Field(examples=[7])
+    estimated: bool = Field(description="Addresses are estimated", examples=[True])
+    error: Rate = Field(
+        description="Standard error of the addresses, relative: 1.04/√2¹⁴, decimal",
+        examples=["0.008125"],
+    )
+
+
+class Days(Camel):
+    """Days that are over, oldest first, and the week (from Monday) and month of the newest."""
+
+    chain: str = Field(examples=["rei"])
+    chain_id: int = Field(examples=[47_805])
+    days: list[Day]
+    week: Estimate
+    month: Estimate
     as_of: Moment
 
 

@@ -198,7 +198,7 @@ def test_an_answer_is_json_of_strings_and_milliseconds() -> None:
         "coverage": "0.5000",
         "exact": True,
         "hll": 2,
-        "hllError": "0.0081",
+        "hllError": "0.008125",
         "firstBlock": 0,
         "lastBlock": 1,
         "asOf": (NOON_S + 61) * 1000,
