@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from itertools import chain as chained
 from typing import TypeVar
 
 from django.db import connections
@@ -32,30 +34,41 @@ class Pool:
     def ask(self, work: Callable[[Rpc], T], *, kind: CallClass = CallClass.READ) -> T:
         """What the first provider brings that can do it.
 
-        Where every circuit is open, the least bad one is asked all the same. Raises CallFailed with
-        every provider's reason where none can.
+        Where every circuit is open, or rates alone opened too many, the least bad are asked all the
+        same, after the others. Raises CallFailed with every provider's reason where none can.
         """
         failures: list[CallFailed] = []
-        for rpc in self._in_turn(failures, kind):
+        shut: list[Rpc] = []
+        for rpc in chained(self._in_turn(), self._spared(shut, kind)):
             try:
                 return work(rpc)
             except CallFailed as failed:
                 failures.append(failed)
+                if failed.fault is Fault.HELD_BACK:
+                    shut.append(rpc)
         raise _together(failures)
 
-    def _in_turn(self, failures: Sequence[CallFailed], kind: CallClass) -> Iterator[Rpc]:
-        yield from sorted(self.rpcs, key=lambda each: each.provider.name in self._last)
-        if all(failed.fault is Fault.HELD_BACK for failed in failures):
+    def _in_turn(self) -> list[Rpc]:
+        return sorted(self.rpcs, key=lambda each: each.provider.name in self._last)
+
+    def _spared(self, shut: list[Rpc], kind: CallClass) -> Iterator[Rpc]:
+        """Of those that were held back, who is asked all the same; looked up once all have been."""
+        if held_back := list(shut):
             spared = sparing([rpc.target(kind) for rpc in self.rpcs])
-            yield from (rpc.insistent() for rpc in self.rpcs if rpc.target(kind) in spared)
+            yield from (rpc.insistent() for rpc in held_back if rpc.target(kind) in spared)
 
     def ask_all(self, work: Callable[[Rpc], T]) -> list[T]:
         """What each of them brings, asked side by side; `work` raises nothing."""
         return side_by_side(work, self.rpcs, most=len(self.rpcs))
 
+    def insistent(self, kind: CallClass = CallClass.READ) -> list[Rpc]:
+        """Who is asked though circuits are open, because too many of them are."""
+        return list(self._spared(list(self.rpcs), kind))
+
 
 def side_by_side(work: Callable[[A], T], each: Sequence[A], *, most: int) -> list[T]:
-    """`work` of each, at most so many at once, in their order; raises what the first raised."""
+    """`work` of each, at most so many at once, in their order and in the caller's context; raises
+    what the first raised."""
     if len(each) < 2:
         return [work(one) for one in each]
 
@@ -66,8 +79,9 @@ def side_by_side(work: Callable[[A], T], each: Sequence[A], *, most: int) -> lis
             connections.close_all()  # the thread's own, if a circuit's row was read or written
 
     with ThreadPoolExecutor(min(most, len(each)), thread_name_prefix="rpc") as threads:
+        begun = [threads.submit(copy_context().run, in_thread, one) for one in each]
         try:
-            return list(threads.map(in_thread, each))
+            return [one.result() for one in begun]
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise

@@ -9,6 +9,7 @@ from django.conf import settings
 from pydantic import SecretStr
 
 TIMEOUT_S = 10.0
+LONGEST_SAID = 160
 ALCHEMY = "alchemy"
 ALCHEMY_NETWORKS = {
     "ethereum": "eth-mainnet",
@@ -33,13 +34,15 @@ class Provider:
     timeout_s: float = TIMEOUT_S
 
     def censored(self, text: str) -> str:
-        """What the provider says, without any part of its own URL that may be a key."""
+        """What the provider says, without any part of its own URL that may be a key; cut behind 160
+        characters."""
         parts = urlsplit(self.url.get_secret_value())
         secrets = re.split(r"[/?&=@:]", f"{parts.path}?{parts.query}?{parts.username or ''}")
         secrets += [parts.password or "", *KEY_LIKE.findall(parts.hostname or "")]
         for secret in sorted(filter(lambda each: len(each) > 4, secrets), key=len, reverse=True):
             text = text.replace(secret, "…")
-        return "".join(letter if letter.isprintable() else " " for letter in text)
+        # Cut last: what is left of a key that straddles the cut would be no part of the URL.
+        return "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_SAID])
 
 
 def of_chain(slug: str) -> tuple[Provider, ...]:
