@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import chain as chained
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from moonx.core.chains import blocks, heads, providers, ranges, skimming
 from moonx.core.chains.blocks import Header, Log, Receipt, Traffic
 from moonx.core.chains.heads import Agreement, ProviderHead, Tip
 from moonx.core.chains.models import Chain
-from moonx.core.chains.pool import Pool, side_by_side
+from moonx.core.chains.pool import LOOK, Patience, Pool, side_by_side
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.replies import ErrorReply
 from moonx.core.chains.rpc import Call, Rpc, RpcFailed
@@ -30,9 +31,11 @@ _readers: dict[tuple[str, int, tuple[Provider, ...]], "Reader"] = {}
 class Reader:
     """A chain, read from whichever of its providers can; shared by the threads of a process."""
 
-    def __init__(self, chain: Chain, served_by: Sequence[Provider]) -> None:
+    def __init__(
+        self, chain: Chain, served_by: Sequence[Provider], *, patience: Patience = LOOK
+    ) -> None:
         self.chain = chain
-        self._pool = Pool(served_by, chain_id=chain.chain_id)
+        self._pool = Pool(served_by, chain_id=chain.chain_id, patience=patience)
         self._tip: Tip | None = None
 
     @classmethod
@@ -44,6 +47,13 @@ class Reader:
         if found is None:
             found = _readers[key] = cls(chain, served_by)
         found.chain = chain
+        return found
+
+    def patient(self) -> "Reader":
+        """The same chain for who has time: a read that failed everywhere is tried again as often
+        as the providers' policies say, for two minutes."""
+        found = copy(self)
+        found._pool = self._pool.patient()
         return found
 
     @property

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
 from moonx.core.chains.generated import GeneratedChain
 from moonx.core.chains.lying import Lie, LyingServer
+from moonx.core.chains.pool import LOOK, side_by_side
 from moonx.core.chains.tests.nodes import reader_of
 from moonx.core.resilience import CallClass, CircuitState, Target, Trip, standings, state_of
 from moonx.core.upstream.faults import CallFailed, Fault
@@ -190,3 +192,34 @@ def test_a_node_that_is_too_slow_for_logs_is_given_half_once(
     begun_s = time.monotonic()
     assert reader.logs(first=1_000, last=1_120, addresses=[])
     assert 0.4 <= time.monotonic() - begun_s < 0.8
+
+
+def test_a_read_that_failed_everywhere_for_a_moment_is_tried_again(
+    server: LyingServer, honest: LyingServer
+) -> None:
+    reader = reader_of(server, honest, patience=LOOK)
+    for each in (server, honest):
+        each.lie(Lie.SERVER_ERROR, times=1)
+    assert reader.headers([1_000])[0].number == 1_000
+    honest.lie(Lie.SERVER_ERROR)
+    before = honest.requests
+    with pytest.raises(CallFailed):
+        reader_of(honest, patience=LOOK).headers([1_000])
+    assert honest.requests == before + 2
+
+
+@pytest.mark.parametrize("lie", [Lie.HTML, Lie.GAP, Lie.TOO_OFTEN])
+def test_what_no_second_try_would_mend_is_not_tried_again(lie: Lie, server: LyingServer) -> None:
+    reader = reader_of(server, patience=LOOK)
+    reader.headers([1_000])
+    server.lie(lie)
+    before = server.requests
+    with pytest.raises(CallFailed):
+        reader.headers([1_003])
+    assert server.requests == before + 1
+
+
+def test_threads_know_on_whose_behalf_they_ask() -> None:
+    asking: ContextVar[str] = ContextVar("asking")
+    asking.set("a request")
+    assert side_by_side(lambda _: asking.get(""), [1, 2, 3], most=2) == ["a request"] * 3
