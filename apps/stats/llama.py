@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from apps.stats import abreast
 from apps.stats.abreast import Done
 from moonx.core import logs
-from moonx.core.resilience import CallClass, Target, guarded
+from moonx.core.resilience import Backoff, CallClass, Target, guarded, limits, retrying
 from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.endpoints import Endpoint
 from moonx.core.upstream.faults import CallFailed
@@ -21,6 +21,8 @@ from moonx.core.upstream.reading import Reading
 
 SERVER = "DefiLlama"
 TARGET = Target(provider=Service.DEFILLAMA, kind=CallClass.READ)
+PER_MINUTE = 120  # of all workers; without a key DefiLlama takes some hundreds
+ONCE_MORE = Backoff(first_s=1.0, tries=2)
 LARGEST_ANSWER = 8 * 2**20
 LARGEST_USD = Decimal(10) ** 15
 CENTS = Decimal("0.01")
@@ -69,12 +71,14 @@ class Locked:
 def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
     """The figures by slug, of those chains of which DefiLlama said anything.
 
-    All are asked side by side. A call that fails is logged, and leaves its figure out.
+    All are asked side by side, each a second time where it failed for a moment. What fails then
+    is logged, and leaves its figure out.
     """
     endpoint = endpoints.find(Service.DEFILLAMA)
     known = {chain.slug: chain for chain in chains if chain.llama_name}
     if endpoint is None or not known:
         return {}
+    limits.declare(TARGET.provider, per_minute=0 if endpoint.is_simulated else PER_MINUTE)
     works: dict[str, Callable[[], Any]] = {
         slug: partial(_guarded, volume, endpoint, chain.llama_name) for slug, chain in known.items()
     }
@@ -147,8 +151,13 @@ def _usd(figure: Reading) -> Decimal:
 
 
 def _guarded(ask: Callable[..., Any], endpoint: Endpoint, *args: Any) -> Any:
-    with guarded(TARGET, timeout_s=endpoint.timeout_s):
-        return ask(endpoint, *args)
+    """What it answers; asked once more where it failed for a moment and within its timeout."""
+
+    def once() -> Any:
+        with guarded(TARGET, timeout_s=endpoint.timeout_s):
+            return ask(endpoint, *args)
+
+    return retrying(once, target=TARGET, policy=ONCE_MORE, deadline_s=endpoint.timeout_s)
 
 
 def _asked(endpoint: Endpoint, path: str, *, params: Mapping[str, str] | None = None) -> Reading:

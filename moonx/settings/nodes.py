@@ -78,6 +78,23 @@ class Nodes(BaseSettings):
     alchemy_timeout: int = Field(
         10_000, ge=100, le=60_000, description="A call to Alchemy must be over within, ms."
     )
+    alchemy_rate_limit_rpm: int = Field(
+        300,
+        ge=1,
+        le=1_000_000,
+        description="HTTP requests to Alchemy a minute, of all workers together; a batch of calls "
+        "is one.",
+    )
+    alchemy_retries: int = Field(
+        3,
+        ge=0,
+        le=10,
+        description="How often a read that failed for a moment is tried again where Alchemy is "
+        "asked first; a look at a chain, which others wait for, at most once.",
+    )
+    alchemy_retry_delay: int = Field(
+        1_000, ge=10, le=60_000, description="The first wait before that, doubled each time, ms."
+    )
 
     @field_validator(*RPC_URLS)
     @classmethod

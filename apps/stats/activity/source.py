@@ -4,7 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
+from moonx.core.chains import heads
 from moonx.core.chains.blocks import Header, Traffic
 from moonx.core.chains.heads import ProviderHead
 from moonx.core.chains.reader import Reader
@@ -37,6 +39,18 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Last:
+    """The tip of the last run, and how the providers had agreed on it."""
+
+    agreed: heads.Tip
+    tip: Tip
+
+
+# What a run compares with: readers stay as long as the process, runs do not.
+_last: WeakKeyDictionary[Reader, _Last] = WeakKeyDictionary()
+
+
 class Providers:
     """A chain as its providers tell it."""
 
@@ -48,18 +62,28 @@ class Providers:
     def tip(self) -> Tip:
         """The head of the largest group of providers that agree.
 
-        Raises CallFailed where none answers, and where as many tell one chain as another: nobody
-        can say which of them is the chain.
+        It does not go back because another provider answered, nor ahead of what the chain can have
+        made since the last one. Raises CallFailed where none answers, and where as many tell one
+        chain as another: nobody can say which of them is the chain.
         """
-        heads = self._reader.heads()
-        agreed = self._reader.agree(heads, before=None, now_ms=time.monotonic_ns() // 10**6)
+        told = self._reader.heads()
+        last = _last.get(self._reader)
+        agreed = self._reader.agree(
+            told, before=last.agreed if last else None, now_ms=time.monotonic_ns() // 10**6
+        )
         if agreed.is_split:
             raise CallFailed("half of the providers are on another fork", fault=Fault.MALFORMED)
-        for head in heads:
-            found = agreed.tip
-            if found and (head.number, head.hash) == (found.number, found.hash):
-                return self._tip(head, final=agreed.finalized)
-        raise _silence(heads)
+        found = agreed.tip
+        if found is None or all(head.number is None for head in told):
+            raise _silence(told)
+        for head in told:
+            if (head.number, head.hash) == (found.number, found.hash):
+                tip = self._tip(head, final=agreed.finalized)
+                _last[self._reader] = _Last(agreed=found, tip=tip)
+                return tip
+        if last is None:
+            raise _silence(told)
+        return last.tip  # all of them are behind it for the moment
 
     def _tip(self, head: ProviderHead, *, final: int | None) -> Tip:
         if head.number is None or head.hash is None or head.time_s is None:
@@ -74,10 +98,10 @@ class Providers:
         )
 
 
-def _silence(heads: Sequence[ProviderHead]) -> CallFailed:
+def _silence(told_by: Sequence[ProviderHead]) -> CallFailed:
     """Why no provider told a head."""
-    faults = [head.fault for head in heads if head.fault is not None]
-    told = ", ".join(f"{head.provider}: {head.fault}" for head in heads if head.fault is not None)
+    faults = [head.fault for head in told_by if head.fault is not None]
+    told = ", ".join(f"{head.provider}: {head.fault}" for head in told_by if head.fault is not None)
     return CallFailed(
         f"no provider tells its head ({told or 'there is none'})",
         fault=faults[0] if faults else Fault.HELD_BACK,

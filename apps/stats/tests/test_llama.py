@@ -11,6 +11,8 @@ import pytest
 from apps.stats import llama
 from apps.stats.llama import Figures, Locked
 from apps.stats.tests.answering import Answering, Says
+from moonx.core.resilience import limits
+from moonx.core.resilience.budget import declared
 from moonx.core.upstream.faults import CallFailed, Fault
 from moonx.core.upstream.names import Service
 from moonx.simulator.tests import examples
@@ -119,6 +121,8 @@ def test_what_fails_is_left_out_and_costs_nothing_else(asked: Answering) -> None
         "ethereum",
         Figures(volume24h_usd=None, tvl_usd=Decimal("65998652431.40"), simulated=False),
     )
+    assert [one.path for one in asked.asked].count("/overview/dexs/Ethereum") == 2
+    assert limits.of(llama.TARGET.provider).budget == declared(per_minute=llama.PER_MINUTE)
     asked.paths["/v2/chains"] = Says(status=502, body=b"Internal error")
     assert llama.volumes([ETHEREUM]) == {}
     assert llama.volumes([LOCAL]) == {}

@@ -1,4 +1,5 @@
-"""How many calls go into one batch: more while a node keeps up, half when it does not; pure."""
+"""How much goes into one batch, or one range of logs: more while a node keeps up, half when it does
+not; pure."""
 
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ CLEAN_IN_A_ROW = 5
 # Of an answer: larger ones take longer to make, to send and to keep than they save in requests.
 BYTES = 4 * 2**20
 QUICK_S = 1.0
+FIRST_SPAN, WIDEST_SPAN = 1_000, 10_000  # blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,17 @@ class BatchSize:
     def after_trouble(self) -> "BatchSize":
         """A batch was too much for the node: half of it."""
         return BatchSize(max(1, self.calls // 2))
+
+
+@dataclass(frozen=True, slots=True)
+class LogSpan:
+    """How many blocks the next range of logs may have, and how many ranges in a row were clean."""
+
+    blocks: int = FIRST_SPAN
+    clean: int = 0
+
+    def after(self) -> "LogSpan":
+        """A range was answered: half as many more after five in a row."""
+        if self.clean + 1 < CLEAN_IN_A_ROW:
+            return replace(self, clean=self.clean + 1)
+        return LogSpan(min(WIDEST_SPAN, self.blocks * 3 // 2 + 1))

@@ -21,6 +21,13 @@ from moonx.core.chains.generated import GeneratedChain
 HUGE_BYTES = 200 * 2**20
 DRIP_S = 0.01  # between two bytes
 RETRY_AFTER_S = 7
+# As Alchemy says it.
+TOO_WIDE = (
+    "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and "
+    "no limit on the response size, or you can request any block range with a cap of 10K logs in "
+    "the response. Based on your parameters and the response size limit, this block range should "
+    "work: "
+)
 
 
 class Lie(StrEnum):
@@ -44,14 +51,24 @@ class Lie(StrEnum):
     OTHER_BLOCK = auto()  # the block before the one that was asked for
     UNASKED_LOGS = auto()  # those of all contracts
     OUT_OF_QUOTA = auto()  # 429, because the month is used up
+    TOO_OFTEN = auto()  # 429 with Retry-After, in words that sound like too much at once
+    ITEM_ERRORS = auto()  # `by` replies of each batch are an internal error
+    ITEMS_TOO_LARGE = auto()  # or say that the batch is too large
+    NOT_YET = auto()  # receipts of a block that is not there are an error, not null
+    ECHO = auto()  # each reply is an error that quotes its URL behind `by` letters
 
 
 OF_THE_WIRE = frozenset(
     {
         *(Lie.RATE_LIMITED, Lie.SERVER_ERROR, Lie.HTML, Lie.HALF_BODY, Lie.HUGE_BODY),
-        *(Lie.SLOW_DRIP, Lie.REDIRECT, Lie.OUT_OF_QUOTA),
+        *(Lie.SLOW_DRIP, Lie.REDIRECT, Lie.OUT_OF_QUOTA, Lie.TOO_OFTEN),
     }
 )
+ITEM_LIES = {Lie.ITEM_ERRORS: "Internal error", Lie.ITEMS_TOO_LARGE: "response is too large"}
+REFUSALS = {
+    Lie.OUT_OF_QUOTA: (429, "Monthly capacity limit exceeded."),
+    Lie.TOO_OFTEN: (-32005, "project ID request rate exceeded"),
+}
 
 
 @dataclass(slots=True)
@@ -182,7 +199,16 @@ class LyingServer:
         if len(calls) > told.get(Lie.TOO_LARGE_BATCH, len(calls)):
             return "413 Content Too Large", b"batch too large"
         view = _View(self, told)
-        replies = [_envelope(call["id"], view.result(call)) for call in calls]
+        results = [view.result(call) for call in calls]
+        for lie in ITEM_LIES.keys() & told.keys():
+            failed = len(results[: told[lie]])
+            results[:failed] = [_Refused(-32603, ITEM_LIES[lie])] * failed
+        if Lie.ECHO in told:
+            said = _Refused(-32000, f"{'x' * told[Lie.ECHO]} {self.url}")
+            results = [said] * len(results)
+        replies = [
+            _envelope(call["id"], result) for call, result in zip(calls, results, strict=True)
+        ]
         if Lie.MISSING_IDS in told and is_batch:
             replies = [reply for index, reply in enumerate(replies) if index % 3 != 1]
         if Lie.WRONG_ID in told:
@@ -270,6 +296,8 @@ class _View:
 
     def _receipts(self, tag: str) -> bytes:
         number = self._number(tag)
+        if number is None and Lie.NOT_YET in self._told:
+            raise _Refused(-32000, "header not found")
         return b"null" if number is None else _json(self._chain.receipts(number))
 
     def _receipt(self, transaction: str) -> bytes:
@@ -286,9 +314,7 @@ class _View:
         most = self._server.most_blocks
         if last - first + 1 > most:
             suggested = f"[{hex(first)}, {hex(first + most - 1)}]"
-            raise _Refused(
-                -32602, f"Log response size exceeded. Try with this block range {suggested}."
-            )
+            raise _Refused(-32602, f"{TOO_WIDE}{suggested}")
         logs = [log for number in range(first, last + 1) for log in self._chain.logs(number)]
         is_filtered = Lie.UNASKED_LOGS not in self._told
         return _json([log for log in logs if not is_filtered or _fits(log, query)])
@@ -328,10 +354,11 @@ def _tell(connection: socket.socket, lie: Lie) -> None:
         case Lie.RATE_LIMITED:
             headers = f"Retry-After: {RETRY_AFTER_S}\r\n"
             connection.sendall(_http("429 Too Many Requests", b"{}", headers=headers))
-        case Lie.OUT_OF_QUOTA:
-            error = {"code": 429, "message": "Monthly capacity limit exceeded."}
-            body = _json({"jsonrpc": "2.0", "id": 1, "error": error})
-            connection.sendall(_http("429 Too Many Requests", body))
+        case Lie.OUT_OF_QUOTA | Lie.TOO_OFTEN:
+            code, message = REFUSALS[lie]
+            body = _json({"jsonrpc": "2.0", "error": {"code": code, "message": message}})
+            headers = f"Retry-After: {RETRY_AFTER_S}\r\n"
+            connection.sendall(_http("429 Too Many Requests", body, headers=headers))
         case Lie.SERVER_ERROR:
             connection.sendall(_http("503 Service Unavailable", b"out of order"))
         case Lie.HTML:

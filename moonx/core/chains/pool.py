@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import chain as chained
 from typing import TypeVar
 
 from django.db import connections
@@ -9,19 +13,49 @@ from django.db import connections
 from moonx.core import logs
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.rpc import Rpc
-from moonx.core.resilience import CallClass, sparing
+from moonx.core.resilience import CallClass, retrying, sparing
 from moonx.core.upstream.faults import CallFailed, Fault
 
 log = logs.get("moonx.chains")
+
+PAUSES = frozenset({Fault.HELD_BACK, Fault.RATE_LIMITED})
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often a read that failed at every provider may be tried, and until when a try may begin.
+
+    Only who `waits` tries again after all were held back, or asked for a pause.
+    """
+
+    tries: int
+    within_s: float
+    waits: bool = False
+
+
+# A look at a chain ends a little after one upstream time: others wait for it.
+LOOK = Patience(tries=2, within_s=1.5)
+PATIENT = Patience(tries=20, within_s=120.0, waits=True)
+
+
+class _Final(Exception):
+    """A failure that is not worth another try."""
+
+    def __init__(self, failed: CallFailed) -> None:
+        super().__init__()
+        self.failed = failed
+
+
 class Pool:
     """The providers of one chain, in the order of the settings but for those that fell behind."""
 
-    def __init__(self, providers: Sequence[Provider], *, chain_id: int) -> None:
+    def __init__(
+        self, providers: Sequence[Provider], *, chain_id: int, patience: Patience = LOOK
+    ) -> None:
+        self._patience = patience
         self.rpcs = tuple(Rpc(provider, chain_id=chain_id) for provider in providers)
         self._last: frozenset[str] = frozenset()
 
@@ -29,33 +63,75 @@ class Pool:
         """From now on the others are asked only when all of these have failed."""
         self._last = frozenset(rpc.provider.name for rpc in self.rpcs) - frozenset(names)
 
+    def patient(self) -> "Pool":
+        """The same providers, for who has time."""
+        found = copy(self)
+        found._patience = PATIENT
+        return found
+
     def ask(self, work: Callable[[Rpc], T], *, kind: CallClass = CallClass.READ) -> T:
         """What the first provider brings that can do it.
 
-        Where every circuit is open, the least bad one is asked all the same. Raises CallFailed with
-        every provider's reason where none can.
+        Where every circuit is open, or rates alone opened too many, the least bad are asked all the
+        same, after the others. What failed everywhere for a moment is tried again, as the patience
+        and the first provider's policy allow. Raises CallFailed with every provider's reason.
         """
+        if not self.rpcs:
+            raise _together([])
+        first, patience = self._in_turn()[0], self._patience
+        again = first.provider.again
+        try:
+            return retrying(
+                lambda: self._once(work, kind),
+                target=first.target(kind),
+                policy=replace(again, tries=min(again.tries, patience.tries)),
+                deadline_s=patience.within_s,
+            )
+        except _Final as final:
+            failed = final.failed
+        raise failed
+
+    def _once(self, work: Callable[[Rpc], T], kind: CallClass) -> T:
         failures: list[CallFailed] = []
-        for rpc in self._in_turn(failures, kind):
+        shut: list[Rpc] = []
+        for rpc in chained(self._in_turn(), self._spared(shut, kind)):
             try:
                 return work(rpc)
             except CallFailed as failed:
                 failures.append(failed)
-        raise _together(failures)
+                if failed.fault is Fault.HELD_BACK:
+                    shut.append(rpc)
+        together = _together(failures)
+        raise together if self._may_pass(failures) else _Final(together)
 
-    def _in_turn(self, failures: Sequence[CallFailed], kind: CallClass) -> Iterator[Rpc]:
-        yield from sorted(self.rpcs, key=lambda each: each.provider.name in self._last)
-        if all(failed.fault is Fault.HELD_BACK for failed in failures):
+    def _may_pass(self, failures: Sequence[CallFailed]) -> bool:
+        """Whether another try is worth its wait."""
+        is_pause = all(each.fault in PAUSES for each in failures)
+        return all(each.is_transient for each in failures) and (
+            self._patience.waits or not is_pause
+        )
+
+    def _in_turn(self) -> list[Rpc]:
+        return sorted(self.rpcs, key=lambda each: each.provider.name in self._last)
+
+    def _spared(self, shut: list[Rpc], kind: CallClass) -> Iterator[Rpc]:
+        """Of those that were held back, who is asked all the same; looked up once all have been."""
+        if held_back := list(shut):
             spared = sparing([rpc.target(kind) for rpc in self.rpcs])
-            yield from (rpc.insistent() for rpc in self.rpcs if rpc.target(kind) in spared)
+            yield from (rpc.insistent() for rpc in held_back if rpc.target(kind) in spared)
 
     def ask_all(self, work: Callable[[Rpc], T]) -> list[T]:
         """What each of them brings, asked side by side; `work` raises nothing."""
         return side_by_side(work, self.rpcs, most=len(self.rpcs))
 
+    def insistent(self, kind: CallClass = CallClass.READ) -> list[Rpc]:
+        """Who is asked though circuits are open, because too many of them are."""
+        return list(self._spared(list(self.rpcs), kind))
+
 
 def side_by_side(work: Callable[[A], T], each: Sequence[A], *, most: int) -> list[T]:
-    """`work` of each, at most so many at once, in their order; raises what the first raised."""
+    """`work` of each, at most so many at once, in their order and in the caller's context; raises
+    what the first raised."""
     if len(each) < 2:
         return [work(one) for one in each]
 
@@ -66,8 +142,9 @@ def side_by_side(work: Callable[[A], T], each: Sequence[A], *, most: int) -> lis
             connections.close_all()  # the thread's own, if a circuit's row was read or written
 
     with ThreadPoolExecutor(min(most, len(each)), thread_name_prefix="rpc") as threads:
+        begun = [threads.submit(copy_context().run, in_thread, one) for one in each]
         try:
-            return list(threads.map(in_thread, each))
+            return [one.result() for one in begun]
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise

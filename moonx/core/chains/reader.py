@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import chain as chained
 from typing import Any, TypeVar
 
 from moonx.core import logs
-from moonx.core.chains import blocks, heads, providers, skimming
+from moonx.core.chains import blocks, heads, providers, ranges, skimming
 from moonx.core.chains.blocks import Header, Log, Receipt, Traffic
 from moonx.core.chains.heads import Agreement, ProviderHead, Tip
 from moonx.core.chains.models import Chain
-from moonx.core.chains.pool import Pool, side_by_side
+from moonx.core.chains.pool import LOOK, Patience, Pool, side_by_side
 from moonx.core.chains.providers import Provider
-from moonx.core.chains.ranges import LogReader
 from moonx.core.chains.replies import ErrorReply
 from moonx.core.chains.rpc import Call, Rpc, RpcFailed
 from moonx.core.resilience import CallClass
@@ -23,7 +23,6 @@ log = logs.get("moonx.chains")
 
 SLICE = 100  # blocks read from one provider; the next slice may come from another
 IN_FLIGHT = 3  # slices of a long range: while one is read, the node makes the next
-UNSUPPORTED = ("not supported", "unsupported", "not available", "does not exist", "not found")
 
 T = TypeVar("T")
 _readers: dict[tuple[str, int, tuple[Provider, ...]], "Reader"] = {}
@@ -32,11 +31,12 @@ _readers: dict[tuple[str, int, tuple[Provider, ...]], "Reader"] = {}
 class Reader:
     """A chain, read from whichever of its providers can; shared by the threads of a process."""
 
-    def __init__(self, chain: Chain, served_by: Sequence[Provider]) -> None:
+    def __init__(
+        self, chain: Chain, served_by: Sequence[Provider], *, patience: Patience = LOOK
+    ) -> None:
         self.chain = chain
-        self._pool = Pool(served_by, chain_id=chain.chain_id)
+        self._pool = Pool(served_by, chain_id=chain.chain_id, patience=patience)
         self._tip: Tip | None = None
-        self._logs = LogReader()
 
     @classmethod
     def of(cls, chain: Chain) -> "Reader":
@@ -47,6 +47,13 @@ class Reader:
         if found is None:
             found = _readers[key] = cls(chain, served_by)
         found.chain = chain
+        return found
+
+    def patient(self) -> "Reader":
+        """The same chain for who has time: a read that failed everywhere is tried again as often
+        as the providers' policies say, for two minutes."""
+        found = copy(self)
+        found._pool = self._pool.patient()
         return found
 
     @property
@@ -68,6 +75,8 @@ class Reader:
         before = self._tip
         anchor = before.anchor if before is not None else None
         found = self._pool.ask_all(lambda rpc: self._head(rpc, anchor=anchor))
+        if all(head.number is None for head in found):
+            found = self._with_insistence(found, anchor=anchor)
         if before is None and len(found) > 1:
             found = self._with_anchors(found)
         agreed = self.agree(found, before=before, now_ms=time.monotonic_ns() // 10**6)
@@ -108,7 +117,7 @@ class Reader:
         """What these contracts said from block `first` to `last`, in order; any contract where
         `addresses` is empty. Asked in ranges that the node can answer. Errors as `headers`."""
         return self._pool.ask(
-            lambda rpc: self._logs.read(
+            lambda rpc: ranges.read(
                 rpc, first=first, last=last, addresses=addresses, topics=topics
             ),
             kind=CallClass.LOGS,
@@ -119,16 +128,23 @@ class Reader:
         calls = [Call("eth_chainId"), _block("latest")]
         calls += [_block("finalized")] if self.chain.has_finalized_tag else []
         calls += [_block(hex(anchor))] if anchor is not None else []
-        try:
-            answers = rpc.try_many(calls)
+
+        def read(answers: list[Any]) -> ProviderHead:
             latency_ms = _since_ms(begun_s)
             rpc.note_chain(answers[0])
-            newest = rpc.read(rpc.checked(answers[1]), blocks.header)
-            final = self._final(rpc, answers[2]) if self.chain.has_finalized_tag else None
-            anchored = self._hash_or_none(rpc, answers[-1]) if anchor is not None else None
+            return self._head_in(rpc, answers, is_anchored=anchor is not None, took_ms=latency_ms)
+
+        try:
+            return rpc.at_once(calls, read)
         except CallFailed as failed:
             log.info("provider does not tell its head", provider=rpc.provider.name, why=str(failed))
             return _silent(rpc, fault=failed.fault, latency_ms=_since_ms(begun_s))
+
+    def _head_in(
+        self, rpc: Rpc, answers: Sequence[Any], *, is_anchored: bool, took_ms: int
+    ) -> ProviderHead:
+        newest = rpc.read(rpc.checked(answers[1]), blocks.header)
+        final = self._final(rpc, answers[2]) if self.chain.has_finalized_tag else None
         depth = newest.number - self.chain.finality_depth
         return ProviderHead(
             provider=rpc.provider.name,
@@ -137,11 +153,24 @@ class Reader:
             time_s=newest.time_s,
             finalized=final.number if final is not None else max(0, depth),
             finalized_time_s=final.time_s if final is not None else None,
-            latency_ms=latency_ms,
+            latency_ms=took_ms,
             fault=None,
             parent_hash=newest.parent_hash,
-            anchor_hash=anchored,
+            anchor_hash=self._hash_or_none(rpc, answers[-1]) if is_anchored else None,
         )
+
+    def _with_insistence(
+        self, found: Sequence[ProviderHead], *, anchor: int | None
+    ) -> list[ProviderHead]:
+        """The heads once more where open circuits kept all of them from being asked for: a provider
+        that is back is seen at once, not when its circuit closes."""
+        spared = self._pool.insistent()
+        told = side_by_side(lambda rpc: self._head(rpc, anchor=anchor), spared, most=len(spared))
+        by_name = {head.provider: head for head in told}
+        return [
+            by_name.get(head.provider, head) if head.fault is Fault.HELD_BACK else head
+            for head in found
+        ]
 
     def _final(self, rpc: Rpc, answer: Any) -> Header | None:
         """The finalized block; None where the node knows none, which is reckoned by depth then."""
@@ -163,7 +192,7 @@ class Reader:
 
         def anchored(rpc: Rpc) -> bytes | None:
             try:
-                return self._hash_or_none(rpc, rpc.try_many([call])[0])
+                return rpc.at_once([call], lambda found: self._hash_or_none(rpc, found[0]))
             except CallFailed:
                 return None  # whoever fails now has no vote
 
@@ -186,58 +215,69 @@ class Reader:
         return list(chained.from_iterable(side_by_side(one, slices, most=IN_FLIGHT)))
 
     def _read_headers(self, rpc: Rpc, numbers: Sequence[int]) -> list[Header]:
-        answers = rpc.many([_block(hex(number)) for number in numbers])
-        return [
-            _asked_for(rpc, number, answer, blocks.header)
-            for number, answer in zip(numbers, answers, strict=True)
-        ]
+        def judge(call: Call, answer: Any) -> Header:
+            return _asked_for(rpc, _number_of(call), answer, blocks.header)
+
+        return rpc.many([_block(hex(number)) for number in numbers], judge=judge)
 
     def _read_traffic(self, rpc: Rpc, numbers: Sequence[int]) -> list[Traffic]:
+        def judge(call: Call, answer: Any) -> Traffic:
+            if isinstance(answer, Traffic):
+                return answer
+            return _asked_for(rpc, _number_of(call), answer, blocks.traffic)
+
         calls = [Call("eth_getBlockByNumber", (hex(number), True)) for number in numbers]
-        answers = rpc.many(calls, skim=_skim)
-        return [
-            answer
-            if isinstance(answer, Traffic)
-            else _asked_for(rpc, number, answer, blocks.traffic)
-            for number, answer in zip(numbers, answers, strict=True)
-        ]
+        return rpc.many(calls, skim=_skim, judge=judge)
 
     def _read_receipts(self, rpc: Rpc, number: int) -> tuple[Receipt, ...]:
         found = self._block_receipts(rpc, number)
-        if found is None:
-            found = self._single_receipts(rpc, number)
-        if any(each.block_number != number for each in found):
-            raise _other_block(rpc)
-        return found
+        return self._single_receipts(rpc, number) if found is None else found
 
     def _block_receipts(self, rpc: Rpc, number: int) -> tuple[Receipt, ...] | None:
         """All by one call; None where the provider has no such call, which is remembered."""
         if rpc.has_block_receipts is False:
             return None
+
+        def judge(_: Call, answer: Any) -> tuple[Receipt, ...]:
+            if answer is None:
+                raise rpc.nothing(f"block {number:,}")
+            receipts = rpc.read(answer, blocks.receipts)
+            if any(each.block_number != number for each in receipts):
+                raise _other_block(rpc)
+            return receipts
+
         try:
-            answer = rpc.one("eth_getBlockReceipts", hex(number))
+            found: tuple[Receipt, ...] = rpc.one("eth_getBlockReceipts", hex(number), judge=judge)
         except RpcFailed as failed:
-            if not _is_unsupported(failed):
+            if not failed.lacks_method:
                 raise
             rpc.has_block_receipts = False
             return None
         rpc.has_block_receipts = True
-        if answer is None:
-            raise rpc.nothing(f"block {number:,}")
-        return rpc.read(answer, blocks.receipts)
+        return found
 
     def _single_receipts(self, rpc: Rpc, number: int) -> tuple[Receipt, ...]:
         """One by one, in batches; all of the block that named the transactions."""
-        block = rpc.many([_block(hex(number))])[0]
-        header = _asked_for(rpc, number, block, blocks.header)
-        hashes = rpc.read(block, blocks.transaction_hashes)
-        answers = rpc.many([Call("eth_getTransactionReceipt", (_hex(each),)) for each in hashes])
-        if None in answers:
-            raise rpc.nothing(f"receipt of a transaction of block {number:,}")
-        found = rpc.read(answers, blocks.receipts)
-        if any(each.block_hash != header.hash for each in found):
-            raise _other_block(rpc)
-        return found
+
+        def read_block(_: Call, answer: Any) -> tuple[Header, Sequence[bytes]]:
+            header = _asked_for(rpc, number, answer, blocks.header)
+            return header, rpc.read(answer, blocks.transaction_hashes)
+
+        ((header, hashes),) = rpc.many([_block(hex(number))], judge=read_block)
+
+        places = {_hex(each): place for place, each in enumerate(hashes)}
+
+        def judge(call: Call, answer: Any) -> Receipt:
+            if answer is None:
+                raise rpc.nothing(f"receipt of a transaction of block {number:,}")
+            found = rpc.read(answer, blocks.receipt)
+            wanted = (header.hash, number, places[call.params[0]])
+            if (found.block_hash, found.block_number, found.transaction_index) != wanted:
+                raise _other_block(rpc)
+            return found
+
+        calls = [Call("eth_getTransactionReceipt", (each,)) for each in places]
+        return tuple(rpc.many(calls, judge=judge))
 
 
 def _identity_fault(rpc: Rpc) -> CallFailed | None:
@@ -252,8 +292,13 @@ def _block(tag: str) -> Call:
     return Call("eth_getBlockByNumber", (tag, False))
 
 
+def _number_of(call: Call) -> int:
+    """The block that a call of `_block` asks for by number."""
+    return int(call.params[0], 16)
+
+
 def _skim(body: bytes, asked: Mapping[int, Call]) -> dict[int, Traffic] | None:
-    wanted = {number: int(call.params[0], 16) for number, call in asked.items()}
+    wanted = {number: _number_of(call) for number, call in asked.items()}
     return skimming.traffic(body, wanted)
 
 
@@ -271,11 +316,6 @@ def _other_block(rpc: Rpc) -> CallFailed:
         f"{rpc.provider.name} answers with another block than it was asked for.",
         fault=Fault.MALFORMED,
     )
-
-
-def _is_unsupported(failed: RpcFailed) -> bool:
-    text = str(failed).lower()
-    return failed.code == -32601 or any(words in text for words in UNSUPPORTED)
 
 
 def _silent(rpc: Rpc, *, fault: Fault, latency_ms: int) -> ProviderHead:

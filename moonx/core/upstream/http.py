@@ -130,12 +130,15 @@ def parsed(body: bytes, *, server: str) -> Any:
 
 
 def loads(body: bytes) -> Any:
-    """JSON with Decimal for fractions; ValueError for anything else, NaN and absurd depth too."""
+    """JSON with Decimal for fractions; ValueError for anything else, NaN, absurd depth and absurd
+    exponents too."""
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
     except RecursionError:
-        pass
-    raise ValueError("nested too deeply")
+        what = "nested too deeply"
+    except ArithmeticError:
+        what = "a number has an absurd exponent"
+    raise ValueError(what)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -160,7 +163,7 @@ def wait_of(header: str, *, now: datetime) -> float:
         return min(float(value), LONGEST_WAIT_S)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of ten digits overflows
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - now).total_seconds()), LONGEST_WAIT_S)

@@ -77,7 +77,7 @@ class Command(BaseCommand):
 
             return backfill(
                 chain.slug,
-                Providers(Reader.of(chain)),
+                Providers(Reader.of(chain).patient()),
                 start=start,
                 end=end,
                 now=now,

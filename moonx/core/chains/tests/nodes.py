@@ -1,11 +1,17 @@
 """Chains and readers of lying servers, for tests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from moonx.core.chains import providers
 from moonx.core.chains.lying import LyingServer
 from moonx.core.chains.models import Chain
+from moonx.core.chains.pool import Patience
 from moonx.core.chains.reader import Reader
+from moonx.core.resilience import Backoff
+
+ONCE = Patience(tries=1, within_s=0.0)
+QUICK = Backoff(first_s=0.02, tries=4)
 
 
 def chain_row(*, block_time_ms: int = 2_000, chain_id: int = 31337) -> Chain:
@@ -23,8 +29,14 @@ def chain_row(*, block_time_ms: int = 2_000, chain_id: int = 31337) -> Chain:
     )
 
 
-def reader_of(*servers: LyingServer, chain: Chain | None = None, timeout_s: float = 2.0) -> Reader:
-    """A reader whose providers are these servers, in this order."""
+def reader_of(
+    *servers: LyingServer,
+    chain: Chain | None = None,
+    timeout_s: float = 2.0,
+    patience: Patience = ONCE,
+) -> Reader:
+    """A reader whose providers are these servers, in this order; it tries once."""
     row = chain or chain_row()
     urls: Sequence[tuple[str, float]] = [(server.url, timeout_s) for server in servers]
-    return Reader(row, providers.named(row.slug, urls))
+    served_by = [replace(one, again=QUICK) for one in providers.named(row.slug, urls)]
+    return Reader(row, served_by, patience=patience)

@@ -11,6 +11,8 @@ from moonx.core.chains.models import Chain
 from moonx.core.chains.providers import public_name
 from moonx.core.chains.reader import Reader
 from moonx.core.chains.registry import UnknownChain
+from moonx.core.resilience import limits
+from moonx.core.resilience.budget import declared
 from moonx.settings import env
 from moonx.settings.nodes import fault_in
 
@@ -68,6 +70,21 @@ def test_one_key_of_alchemy_serves_six_chains_and_a_chains_own_key_goes_first() 
     own = f"https://base-mainnet.g.alchemy.com/v2/{KEY}"
     with with_settings(alchemy_api_key=KEY, rpc_url_base=own):
         assert len(providers.of_chain("base")) == 1
+
+
+def test_alchemy_has_the_budget_and_the_retries_of_the_settings() -> None:
+    with with_settings(
+        alchemy_api_key=KEY,
+        rpc_url_base="https://a.example",
+        alchemy_rate_limit_rpm="77",
+        alchemy_retries="5",
+        alchemy_retry_delay="250",
+    ):
+        other, alchemy = providers.of_chain("base")
+    assert limits.of(alchemy.name).budget == declared(per_minute=77)
+    assert limits.of(other.name).budget is None
+    assert (alchemy.again.first_s, alchemy.again.tries) == (0.25, 6)
+    limits.declare(alchemy.name)
 
 
 @pytest.mark.parametrize(

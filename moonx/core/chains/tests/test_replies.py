@@ -25,6 +25,9 @@ from moonx.core.upstream.faults import Fault
         (-32005, "daily request count exceeded, request rate limited", Fault.RATE_LIMITED, False),
         (-32005, "query returned more than 10000 results", Fault.REFUSED, True),
         (-32600, "batch limit exceeded", Fault.REFUSED, True),
+        (-32000, "query timeout exceeded", Fault.REFUSED, True),
+        (-32005, "project ID request rate exceeded", Fault.RATE_LIMITED, False),
+        (-32005, "exceeded the maximum requests per second", Fault.RATE_LIMITED, False),
         (429, "Monthly capacity limit exceeded. Visit ...", Fault.AUTHENTICATION, False),
         (-32600, "Must be authenticated!", Fault.AUTHENTICATION, False),
         ("what", None, Fault.REFUSED, False),
@@ -69,7 +72,21 @@ def test_what_is_no_answer_to_these_requests_is_not_believed(answer: Any) -> Non
         replies.read(answer, wanted={1, 2})
 
 
-def test_a_long_message_is_cut() -> None:
-    found = replies.error_in({"error": {"code": 1, "message": "x" * 10_000}})
+@pytest.mark.parametrize(
+    ("code", "message", "lacks_method"),
+    [
+        (-32601, "what?", True),
+        (-32000, "the method eth_getBlockReceipts does not exist/is not available", True),
+        (-32000, "Unsupported method: eth_getBlockReceipts", True),
+        (-32000, "header not found", False),
+        (-32000, "block not found: method eth_getBlockReceipts", False),
+        (-32602, "block is not available", False),
+    ],
+)
+def test_a_method_that_is_missing_is_told_from_a_block_that_is(
+    code: int, message: str, *, lacks_method: bool
+) -> None:
+    found = replies.error_in({"error": {"code": code, "message": message}})
     assert found is not None
-    assert len(found.message) == replies.LONGEST_MESSAGE
+    assert found.lacks_method is lacks_method
+    assert found.fault is (Fault.NO_RESULT if "not found" in message else Fault.REFUSED)

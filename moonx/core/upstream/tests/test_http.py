@@ -96,6 +96,7 @@ def test_fractions_are_exact_and_the_connection_is_kept() -> None:
         (reply(b"<html>fine</html>"), Fault.MALFORMED),
         (reply(b"NaN"), Fault.MALFORMED),
         (reply(b"[" * 900), Fault.MALFORMED),
+        (reply(b"1e99999999999999999999"), Fault.MALFORMED),
         (reply(b'{"half', length=50), Fault.MALFORMED),
         (reply(b"x", headers="Content-Encoding: gzip\r\n"), Fault.MALFORMED),
         (reply(b" " * 1001), Fault.TOO_LARGE),
@@ -177,6 +178,9 @@ def test_a_server_sets_no_cookie() -> None:
         ("Fri, 02 Jan 2026 03:04:35 GMT", 30),
         ("Fri, 02 Jan 2026 03:04:00 GMT", 0),
         ("Fri, 02 Jan 2099 03:04:00 GMT", 3600),
+        ("Fri, 02 Jan 9999999999 03:04:00 GMT", 0),
+        ("Fri, 02 Jan 99999999999999999999 03:04:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 3600),
     ],
 )
 def test_a_wait_is_read_from_seconds_and_dates_and_is_never_absurd(
