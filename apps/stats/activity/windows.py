@@ -16,6 +16,7 @@ DAY = timedelta(days=1)
 SETTLE_S = 60
 # How far a caller's clock may be ahead of the database's.
 AHEAD = timedelta(minutes=1)
+COUNTS = ("senders", "participants", "transactions", "hll")
 PLACES = Decimal("0.0001")
 
 
@@ -47,11 +48,19 @@ class Activity:
     last_block: int | None
     as_of: datetime | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the window: that nobody was active is known of quiet ones."""
+        return self.first_block is not None or self.coverage > 0
+
+    def counts(self) -> dict[str, int | None]:
+        """What was counted; None where nothing is known of the window, which is not nobody."""
+        return {name: getattr(self, name) if self.is_known else None for name in COUNTS}
+
     def wire(self) -> dict[str, Any]:
-        """The fields as JSON carries them."""
-        data: dict[str, Any] = events.wire(
-            {name: getattr(self, name) for name in self.__slots__ if name != "coverage"}
-        )
+        """The fields as JSON carries them, the counts null where nothing is known."""
+        told = {name: getattr(self, name) for name in self.__slots__ if name != "coverage"}
+        data: dict[str, Any] = events.wire({**told, **self.counts()})
         return {**data, "coverage": format(self.coverage, "f")}
 
 
@@ -108,8 +117,12 @@ def covered_s(found: Gathered, row: ActivityCursor | None, *, start_s: int, end_
 
 
 def _coverage(found: Gathered, row: ActivityCursor | None, *, start_s: int, end_s: int) -> Decimal:
-    covered = covered_s(found, row, start_s=start_s, end_s=end_s)
-    return (Decimal(covered) / (end_s - start_s)).quantize(PLACES, rounding=ROUND_DOWN)
+    return share(covered_s(found, row, start_s=start_s, end_s=end_s), of_s=end_s - start_s)
+
+
+def share(part_s: int, *, of_s: int) -> Decimal:
+    """Which part of so many seconds these are, to four places, rounded down."""
+    return (Decimal(part_s) / of_s).quantize(PLACES, rounding=ROUND_DOWN)
 
 
 def _tail(row: ActivityCursor | None) -> list[tuple[int, int]]:

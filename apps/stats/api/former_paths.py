@@ -1,7 +1,5 @@
 """`/api/stats`: daily active addresses as the former services told them."""
 
-from decimal import Decimal
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
@@ -14,7 +12,6 @@ from moonx.core import clock
 router = Router(tags=["Statistics"])
 
 WEIGHT = 5
-COUNTS = ("dau", "participants", "transactions")
 
 
 @router.get("/24h", response={200: schemas.Former24h, **FAULTS}, by_alias=True)
@@ -23,9 +20,6 @@ def last_day(request: HttpRequest, wanted: Query[OfChain]) -> HttpResponse:
     """The last 24 hours of a chain: `dau` is the number of distinct senders in that time."""
     chain = asked.chain(wanted.chain)
     told = records.day(chain.slug, aligned(clock.db_now()))
-    if not told["transactions"] and not Decimal(told["coverage"]):
-        # Nothing is known of these hours, which is not nobody.
-        told |= dict.fromkeys(COUNTS)
     return answer(request, told)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.stats.activity import scanning
+from apps.stats.activity import scanning, sketches
 from apps.stats.api import remembered
 from apps.stats.tests.made_chain import MadeChain, participants, senders, transactions
 from moonx.core import clock
@@ -71,6 +71,8 @@ def test_any_window_is_what_brute_force_says(scanned: MadeChain) -> None:
         blocks[-1].header.number,
     )
     assert (found["exact"], found["coverage"]) == (True, "1")
+    assert not sketches.disagree(exact=found["senders"], estimated=found["hll"])
+    assert found["hllError"] == format(sketches.ERROR, "f")
     assert found["lastProcessedBlock"] == scanned.head.number
 
 
@@ -105,7 +107,7 @@ def test_a_chain_is_named_by_slug_or_id_and_by_default_the_setting_says(
 
 def test_of_a_chain_that_was_never_scanned_nothing_is_known() -> None:
     found = activity(chain="base").json()
-    for name in ("senders", "participants", "transactions", "lastProcessedBlock", "ageMs"):
+    for name in ("senders", "participants", "transactions", "hll", "lastProcessedBlock", "ageMs"):
         assert found[name] is None, name
     assert (found["coverage"], found["isStale"]) == ("0", True)
     former = get("/api/stats/24h", chain="base").json()

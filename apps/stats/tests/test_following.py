@@ -138,6 +138,20 @@ def test_the_day_slides_although_no_block_comes(server: LyingServer, local: Chai
 
 
 @in_database
+def test_of_a_day_in_which_no_provider_answered_nothing_is_told_rather_than_nobody(
+    server: LyingServer, local: Chain
+) -> None:
+    following.follow(local, now=now_of(server))
+    server.lie(Lie.SERVER_ERROR)
+    with pytest.raises(CallFailed):
+        following.follow(local, now=now_of(server) + timedelta(hours=25))
+    told = pushed()
+    assert told is not None
+    assert [told[name] for name in ("senders", "participants", "transactions", "hll")] == [None] * 4
+    assert (told["coverage"], told["lastProcessedBlock"]) == ("0.0000", 60)
+
+
+@in_database
 def test_a_fork_on_a_real_server_is_replaced(server: LyingServer, local: Chain) -> None:
     following.follow(local, now=now_of(server))
     server.chain.reorg(5)
