@@ -50,7 +50,7 @@ class Activity:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is known of the window: that nobody was active is known of quiet ones."""
+        """Whether anything is known of the window, if only that nobody was active."""
         return self.first_block is not None or self.coverage > 0
 
     def counts(self) -> dict[str, int | None]:

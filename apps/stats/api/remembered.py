@@ -3,7 +3,8 @@
 from datetime import datetime
 from functools import lru_cache
 
-from apps.stats.activity import windows
+from apps.stats.activity import records, windows
+from apps.stats.activity.records import Merged
 from apps.stats.activity.windows import Activity
 from apps.stats.api.answers import Spelled, spelled
 from apps.stats.api.asked import Step
@@ -31,6 +32,13 @@ def activity(chain: str, start: datetime, end: datetime, at: Version) -> Activit
     """
     del at
     return windows.activity(chain, start, end, end)
+
+
+@lru_cache(maxsize=MOST)
+def merged(chain: str, since: datetime, at: Version) -> Merged | None:
+    """As `records.merged`, counted once for each state of the chain."""
+    del at
+    return records.merged(chain, since=since)
 
 
 def chain_points(slug: str, start: datetime, end: datetime, step: Step) -> Spelled:
@@ -72,5 +80,5 @@ def _bridge_series(
 
 def forget() -> None:
     """Reads and counts everything again: for tests, whose rows go back in time."""
-    for kept in (activity, _chain_points, _bridge_series):
+    for kept in (activity, merged, _chain_points, _bridge_series):
         kept.cache_clear()

@@ -294,9 +294,16 @@ class Record(Camel):
     unique_addresses: int
 
 
+class MergedRecords(Record):
+    """The newest whole records, up to 24, as one: who is in several of them is counted once."""
+
+    records: int
+
+
 class FormerHistory(Camel):
     """The records that are kept, oldest first. Their addresses must not be added up."""
 
     chain: str
     retention_days: int
     records: list[Record]
+    last24: MergedRecords | None

@@ -277,8 +277,8 @@ def test_partitions_of_days_that_are_no_longer_kept_are_dropped() -> None:
         "CREATE TABLE stats_activity_leaf_20200101 PARTITION OF stats_activity_leaf "
         "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')"
     )
-    assert retention.roll_days() == 1
-    assert retention.roll_days() == 0
+    assert retention.roll_days(now=clock.db_now()) == 1
+    assert retention.roll_days(now=clock.db_now()) == 0
 
 
 @committed
