@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.db import transaction
+from django.db.models import F
 
 from apps.stats.activity import (
     cursors,
@@ -190,6 +191,7 @@ def fill(chain: str, traffic: Sequence[Traffic], parent: Link) -> None:
             f"The providers of {chain} tell another chain than what is stored: {error}. Wait for "
             "the next scan to replace it, or take the provider that is wrong out of the settings."
         ) from None
+    ActivityCursor.objects.filter(pk=chain).update(version=F("version") + 1)
     records.refresh(chain, first=first, last=last)
     rolling.roll(chain, Span.HOUR, {rolling.start_of(Span.HOUR, leaf.bucket_s) for leaf in found})
 

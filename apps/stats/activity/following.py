@@ -1,12 +1,15 @@
 """A round over all chains: each is scanned in a thread, and its figures are told."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
 from apps.stats import abreast, collectors
 from apps.stats.abreast import Done
-from apps.stats.activity import cursors, retention, scanning, telling
+from apps.stats.activity import cursors, holes, retention, scanning, telling, windows
+from apps.stats.activity.backfilling import BackfillRefused
+from apps.stats.activity.leaves import NotAChain
 from apps.stats.activity.scanning import Scanned
 from apps.stats.activity.source import Providers
 from apps.stats.collectors import Called
@@ -19,6 +22,7 @@ from moonx.core.locks import LockBusy
 from moonx.core.upstream.faults import CallFailed
 
 TASK = "stats.scan_activity"
+FILLS_WITHIN_S = scanning.BUDGET_S / 2  # a run that took longer leaves holes to the next
 
 log = logs.get("moonx.activity_scan")
 
@@ -48,22 +52,34 @@ def _ensure_days(*, now: datetime) -> None:
     for them, have ended.
     """
     if not retention.is_ready(now=now):
-        abreast.run({"days": retention.roll_days})["days"].result()
+        abreast.run({"days": partial(retention.roll_days, now=now)})["days"].result()
 
 
 def follow(chain: Chain, *, now: datetime) -> Scanned:
     """Scans one chain and tells its figures, which change with the time also where the scan fails.
 
-    Raises CallFailed and LockBusy.
+    A run that came to the head fills in some of what the last 24 hours lack. Raises CallFailed and
+    LockBusy.
     """
+    began, source = time.monotonic(), Providers(Reader.of(chain))
     try:
-        done = scanning.scan(chain.slug, Providers(Reader.of(chain)), now=now)
+        done = scanning.scan(chain.slug, source, now=now)
+        if done.is_at_head and time.monotonic() - began < FILLS_WITHIN_S:
+            _fill(chain, source, now=now)
     except (CallFailed, LockBusy):
         telling.tell(chain, now=now)
         raise
     telling.tell(chain, now=now)
     _measure(chain)
     return done
+
+
+def _fill(chain: Chain, source: Providers, *, now: datetime) -> None:
+    """One batch of the newest hole. What fails is tried again by the next run: the scan is done."""
+    try:
+        holes.fill_newest(chain.slug, source, since=now - windows.DAY)
+    except (BackfillRefused, CallFailed, LockBusy, NotAChain) as error:
+        log.warning("a hole of the last day was not filled", chain=chain.slug, why=str(error))
 
 
 def _measure(chain: Chain) -> None:

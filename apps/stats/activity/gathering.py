@@ -58,7 +58,6 @@ class Gathered:
     recipients: list[Hashes] = field(default_factory=list)
     transactions: int = 0
     gas_used: int = 0
-    blocks: int = 0
     first_block: int | None = None
     last_block: int | None = None
     spans: Spans = field(default_factory=list)
@@ -90,7 +89,6 @@ class Gathered:
         return self.first_block, self.last_block
 
     def _reach(self, first: int, last: int) -> None:
-        self.blocks += last - first + 1
         self.first_block = first if self.first_block is None else min(self.first_block, first)
         self.last_block = last if self.last_block is None else max(self.last_block, last)
 

@@ -6,7 +6,7 @@ blocks are missing is not told until they are filled in. Several records are mer
 their sets: their counts are never summed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +16,15 @@ from django.db.models import F
 from apps.stats.activity import cursors, gathering, leaves, sets, storing, telling, windows
 from apps.stats.activity.gathering import Gathered
 from apps.stats.activity.leaves import Leaf
+from apps.stats.activity.windows import Activity
 from apps.stats.models import ActivityCursor, ActivityRecord
 from moonx.core.intervals import to_ms
 
 BLOCKS = 1200
 MERGED = 24
+
+# Counts the last 24 hours of a chain up to about this moment.
+CountDay = Callable[[str, ActivityCursor | None, datetime], Activity]
 
 CHANGEABLE = [
     *("first_block", "last_block", "blocks", "start_time", "end_time", "transactions"),
@@ -39,7 +43,6 @@ class Merged:
     end_time: datetime
     transactions: int
     unique_addresses: int
-    participants: int
 
 
 def refresh(chain: str, *, first: int, last: int) -> None:
@@ -75,7 +78,7 @@ def _record(chain: str, number: int, known: Sequence[Leaf]) -> ActivityRecord | 
         number=number,
         first_block=parts[0].first_block,
         last_block=parts[-1].last.number,
-        blocks=found.blocks,
+        blocks=sum(len(part.blocks) for part in parts),
         start_time=_moment(parts[0].link(0).time_s),
         end_time=_moment(parts[-1].last.time_s),
         transactions=found.transactions,
@@ -119,15 +122,19 @@ def history(chain: str) -> dict[str, Any]:
     }
 
 
-def day(chain: str, now: datetime) -> dict[str, Any]:
+def _count_day(chain: str, _: ActivityCursor | None, now: datetime) -> Activity:
+    return windows.activity(chain, now - windows.DAY, now, now)
+
+
+def day(chain: str, now: datetime, *, count: CountDay = _count_day) -> dict[str, Any]:
     """The last 24 hours as the former service told them: a union by time, not a number of records.
 
     `records` is how many records end in them. The figures are those that the last scan left, where
-    they are of this minute and no leaf changed since.
+    they are of this minute and no leaf changed since, and those of `count` otherwise.
     """
     row = ActivityCursor.objects.filter(pk=chain).first()
     start = now - windows.DAY
-    found = telling.standing(row, now=now) or windows.activity(chain, start, now, now).wire()
+    found = telling.standing(row, now=now) or count(chain, row, now).wire()
     return {
         "chain": chain,
         "from": found["from"],
@@ -143,14 +150,13 @@ def day(chain: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def merged(chain: str, *, now: datetime, count: int = MERGED) -> Merged | None:
-    """The newest `count` whole records as one; None before the first whole one.
+def merged(chain: str, *, since: datetime, count: int = MERGED) -> Merged | None:
+    """The newest `count` whole records as one; None where there is no whole one.
 
-    There are fewer on a chain so slow that their sets are no longer kept.
+    Of those that begin at `since` or later, from when on sets are kept: on a slow chain there are
+    fewer.
     """
-    whole = ActivityRecord.objects.filter(
-        chain=chain, blocks=BLOCKS, start_time__gte=windows.oldest(now)
-    )
+    whole = ActivityRecord.objects.filter(chain=chain, blocks=BLOCKS, start_time__gte=since)
     rows = list(whole.order_by("-number")[:count])
     if not rows:
         return None
@@ -158,7 +164,6 @@ def merged(chain: str, *, now: datetime, count: int = MERGED) -> Merged | None:
     for first, last in _stretches(sorted(row.number for row in rows)):
         part = gathering.of_blocks(chain, first=first * BLOCKS, last=_last_of(last))
         found.senders += part.senders
-        found.recipients += part.recipients
         found.transactions += part.transactions
     return Merged(
         records=len(rows),
@@ -168,7 +173,6 @@ def merged(chain: str, *, now: datetime, count: int = MERGED) -> Merged | None:
         end_time=rows[0].end_time,
         transactions=found.transactions,
         unique_addresses=sets.count(found.senders),
-        participants=sets.count([*found.senders, *found.recipients]),
     )
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.db.models import Count, Max
+from django.db.models import Count, F, Max, Sum
 
 from apps.stats.activity import gathering, rolling, sets, sketches, storing, windows
 from apps.stats.activity.sets import Hashes
-from apps.stats.models import ActivityCursor, ActivityDay, Span
+from apps.stats.models import ActivityCursor, ActivityDay, ActivityLeaf, Span
 from moonx.core import logs, metrics, outbox
 from moonx.core.events import SystemAlert
 
@@ -25,10 +25,15 @@ FIELDS = (
 # to be sealed, or sealed anew.
 OPEN = """
 SELECT DISTINCT extract(epoch FROM date_trunc('day', bucket_start, 'UTC'))::bigint
-FROM stats_activity_leaf l WHERE chain = %s AND bucket_start >= %s AND NOT EXISTS (
+FROM stats_activity_leaf l WHERE chain = %s AND NOT EXISTS (
   SELECT FROM stats_activity_rollup r WHERE r.chain = l.chain AND r.span = 'day'
     AND r.start = date_trunc('day', l.bucket_start, 'UTC'))
 ORDER BY 1
+"""
+OLDEST_OPEN = """
+SELECT min(bucket_start) FROM stats_activity_leaf l WHERE bucket_start < %s AND NOT EXISTS (
+  SELECT FROM stats_activity_rollup r WHERE r.chain = l.chain AND r.span = 'day'
+    AND r.start = date_trunc('day', l.bucket_start, 'UTC'))
 """
 
 
@@ -37,7 +42,8 @@ class Estimated:
     """About how many addresses were active in [first, last], from the sketches of the days.
 
     The true figures lie within `error` of these, relatively, in two of three cases. `days` are the
-    sealed ones among `of_days`, whose transactions are added up.
+    sealed ones among `of_days`, whose transactions are added up. `coverage` is the share of the
+    span's seconds of which everything is known, rounded down.
     """
 
     chain: str
@@ -49,6 +55,7 @@ class Estimated:
     error: Decimal
     days: int
     of_days: int
+    coverage: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,22 +73,34 @@ class Sealed:
 
 
 def seal_days(chain: str, *, now: datetime) -> int:
-    """Seals every kept day that is over, final, and new or changed; returns how many.
+    """Seals every day that is over, final, and new or changed; returns how many.
 
-    Raises LockBusy.
+    The oldest kept day, and one before it, is sealed as it stands: its sets are about to go, and a
+    chain that stopped in the middle of a day may never end it. Raises LockBusy.
     """
-    kept = windows.oldest(now)
     with connection.cursor() as cursor:
-        cursor.execute(OPEN, [chain, kept])
+        cursor.execute(OPEN, [chain])
         days = [start for (start,) in cursor.fetchall()]
-    return sum(_seal(chain, start_s, now=now) for start_s in days)
+    goes_s = windows.oldest(now).timestamp()
+    return sum(_seal(chain, day_s, now=now, as_it_stands=day_s <= goes_s) for day_s in days)
+
+
+def oldest_open(*, now: datetime) -> datetime | None:
+    """When the oldest leaf of a day was that is no longer kept but not sealed; of any chain."""
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST_OPEN, [windows.oldest(now)])
+        (found,) = cursor.fetchone()
+    return None if found is None else found.astimezone(UTC)
 
 
 @transaction.atomic
-def _seal(chain: str, start_s: int, *, now: datetime) -> bool:
+def _seal(chain: str, start_s: int, *, now: datetime, as_it_stands: bool) -> bool:
     storing.hold(chain)
     rolling.roll_missing(chain, Span.HOUR)
-    if not rolling.roll(chain, Span.DAY, [start_s]):
+    is_rolled = rolling.roll(chain, Span.DAY, [start_s]) or (
+        as_it_stands and rolling.write(chain, Span.DAY, start_s)
+    )
+    if not is_rolled:
         return False
     row = _day(chain, start_s=start_s, now=now)
     ActivityDay.objects.bulk_create(
@@ -93,14 +112,14 @@ def _seal(chain: str, start_s: int, *, now: datetime) -> bool:
 def _day(chain: str, *, start_s: int, now: datetime) -> ActivityDay:
     found = gathering.of_times(chain, start_s=start_s, end_s=start_s + DAY_S)
     first, last = found.reach
-    day = datetime.fromtimestamp(start_s, UTC).date()
+    day = _moment(start_s).date()
     senders = sets.union(found.senders)
     participants = sets.union([senders, *found.recipients])
     cursor = ActivityCursor.objects.get(pk=chain)
     return ActivityDay(
         chain=chain,
         day=day,
-        blocks=found.blocks,
+        blocks=_known_blocks(chain, start_s=start_s),
         first_block=first,
         last_block=last,
         transactions=found.transactions,
@@ -112,6 +131,15 @@ def _day(chain: str, *, start_s: int, now: datetime) -> ActivityDay:
         participants_sketch=_checked_sketch(participants, what=f"participants on {chain}, {day}"),
         sealed_at=now,
     )
+
+
+def _known_blocks(chain: str, *, start_s: int) -> int:
+    """How many blocks of the day are stored: between its first and last some may be missing."""
+    day = ActivityLeaf.objects.filter(
+        chain=chain, bucket_start__gte=_moment(start_s), bucket_start__lt=_moment(start_s + DAY_S)
+    )
+    known: int = day.aggregate(known=Sum(F("last_block") - F("first_block") + 1))["known"]
+    return known
 
 
 def _checked_sketch(hashes: Hashes, *, what: str) -> bytes:
@@ -165,6 +193,7 @@ def estimated(chain: str, *, first: date, last: date) -> Estimated:
     if last < first:
         raise windows.WindowRefused("The last day must not be before the first.")
     rows = list(ActivityDay.objects.filter(chain=chain, day__gte=first, day__lte=last))
+    of_days = (last - first).days + 1
     return Estimated(
         chain=chain,
         first=first,
@@ -174,7 +203,8 @@ def estimated(chain: str, *, first: date, last: date) -> Estimated:
         transactions=sum(row.transactions for row in rows),
         error=sketches.ERROR,
         days=len(rows),
-        of_days=(last - first).days + 1,
+        of_days=of_days,
+        coverage=windows.share(sum(row.covered_s for row in rows), of_s=of_days * DAY_S),
     )
 
 
@@ -193,3 +223,7 @@ def month(chain: str, day: date) -> Estimated:
 
 def _merged(stored: Sequence[bytes | memoryview]) -> int:
     return sketches.estimate(sketches.merged([sketches.from_bytes(one) for one in stored]))
+
+
+def _moment(time_s: int) -> datetime:
+    return datetime.fromtimestamp(time_s, UTC)

@@ -66,6 +66,17 @@ SELECT extract(epoch FROM bucket_start) FROM stats_activity_leaf
 WHERE chain = %(chain)s AND bucket_start < to_timestamp(%(bucket_s)s)
 ORDER BY bucket_start DESC LIMIT 1
 """
+# The time of the block before a leaf is that of the last block of the hole before it.
+NEWEST_HOLE = """
+SELECT coalesce(before, -1) + 1, first_block - 1 FROM (
+  SELECT first_block, covered_from, coalesce(lag(last_block) OVER (ORDER BY first_block), (
+    SELECT max(last_block) FROM stats_activity_leaf
+    WHERE chain = %(chain)s AND bucket_start < to_timestamp(%(minute)s))) AS before
+  FROM stats_activity_leaf
+  WHERE chain = %(chain)s AND bucket_start >= to_timestamp(%(minute)s)
+) l WHERE covered_from >= to_timestamp(%(since)s) AND first_block > coalesce(before, -1) + 1
+ORDER BY first_block DESC LIMIT 1
+"""
 # The last block of the leaf at which a share of them ends: for a search by halves.
 ENDS = """
 SELECT last_block, last_hash, extract(epoch FROM last_time)::bigint FROM stats_activity_leaf
@@ -152,6 +163,18 @@ def ranges(chain: str, *, first: int, last: int) -> list[tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(RANGES, {"chain": chain, "first": first, "last": last})
         return list(cursor.fetchall())
+
+
+def newest_hole(chain: str, *, since_s: int) -> tuple[int, int] | None:
+    """The first and last block of the newest hole that ends at a time or later; None without one.
+
+    It may begin before that time, at block 0 where nothing older is stored.
+    """
+    values: dict[str, Any] = {"chain": chain, "since": since_s, "minute": leaves.minute_of(since_s)}
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST_HOLE, values)
+        row = cursor.fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 def last_bucket_before(chain: str, bucket_s: int) -> int | None:

@@ -16,6 +16,7 @@ DAY = timedelta(days=1)
 SETTLE_S = 60
 # How far a caller's clock may be ahead of the database's.
 AHEAD = timedelta(minutes=1)
+COUNTS = ("senders", "participants", "transactions", "hll")
 PLACES = Decimal("0.0001")
 
 
@@ -47,11 +48,19 @@ class Activity:
     last_block: int | None
     as_of: datetime | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the window, if only that nobody was active."""
+        return self.first_block is not None or self.coverage > 0
+
+    def counts(self) -> dict[str, int | None]:
+        """What was counted; None where nothing is known of the window, which is not nobody."""
+        return {name: getattr(self, name) if self.is_known else None for name in COUNTS}
+
     def wire(self) -> dict[str, Any]:
-        """The fields as JSON carries them."""
-        data: dict[str, Any] = events.wire(
-            {name: getattr(self, name) for name in self.__slots__ if name != "coverage"}
-        )
+        """The fields as JSON carries them, the counts null where nothing is known."""
+        told = {name: getattr(self, name) for name in self.__slots__ if name != "coverage"}
+        data: dict[str, Any] = events.wire({**told, **self.counts()})
         return {**data, "coverage": format(self.coverage, "f")}
 
 

@@ -1,6 +1,7 @@
 """`/api/v1/stats/activity`: distinct addresses in windows of time, counted exactly."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,8 +9,8 @@ from ninja import Query, Router
 from ninja.errors import HttpError
 
 from apps.stats import freshness
-from apps.stats.activity import windows
-from apps.stats.activity.windows import Activity
+from apps.stats.activity import sketches, windows
+from apps.stats.activity.windows import COUNTS, Activity
 from apps.stats.api import asked, remembered, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
 from apps.stats.api.asked import OfChain, Within, aligned
@@ -24,7 +25,6 @@ router = Router(tags=["Statistics"])
 WEIGHT, HOURS_WEIGHT = 5, 10
 HOURS = 24
 HOUR = timedelta(hours=1)
-COUNTED = ("senders", "participants", "transactions")
 
 
 class Wanted(OfChain, Within):
@@ -89,7 +89,7 @@ def _window(wanted: Wanted, *, now: datetime) -> asked.Window:
 
 def _hour(chain: Chain, start: datetime, end: datetime, at: remembered.Version) -> dict[str, Any]:
     if start == end:  # the hour begins at this very moment
-        return {"time": to_ms(start), **dict.fromkeys(COUNTED), "coverage": "0"}
+        return {"time": to_ms(start), **_counted(None)}
     return {
         "time": to_ms(start),
         **_counted(remembered.activity(chain.slug, start, end, at)),
@@ -100,8 +100,12 @@ def _of_chain(chain: Chain) -> dict[str, Any]:
     return {"chain": chain.slug, "chainId": chain.chain_id}
 
 
-def _counted(found: Activity) -> dict[str, Any]:
-    """The counts; null where nothing is known of the window, which is not nobody."""
-    is_known = found.first_block is not None or found.coverage > 0
-    counts = {name: getattr(found, name) if is_known else None for name in COUNTED}
-    return {**counts, "coverage": format(found.coverage.normalize(), "f")}
+def _counted(found: Activity | None) -> dict[str, Any]:
+    """The counts of a window; null without one, and where nothing is known of it."""
+    counts = found.counts() if found else dict.fromkeys(COUNTS)
+    coverage = found.coverage if found else Decimal(0)
+    return {
+        **counts,
+        "hllError": format(sketches.ERROR, "f"),
+        "coverage": format(coverage.normalize(), "f"),
+    }

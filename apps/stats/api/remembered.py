@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
 
 from apps.stats.activity import records, sealing, windows
+from apps.stats.activity.records import Merged
 from apps.stats.activity.sealing import Estimated, Sealed
 from apps.stats.activity.windows import Activity
 from apps.stats.api.answers import Spelled, spelled
@@ -40,10 +40,10 @@ def activity(chain: str, start: datetime, end: datetime, at: Version) -> Activit
 
 
 @lru_cache(maxsize=MOST)
-def day(chain: str, now: datetime, at: Version) -> dict[str, Any]:
-    """As `records.day`, counted once for each state of the chain; not to be changed."""
+def merged(chain: str, since: datetime, at: Version) -> Merged | None:
+    """As `records.merged`, counted once for each state of the chain."""
     del at
-    return records.day(chain, now)
+    return records.merged(chain, since=since)
 
 
 def sealed(chain: str, first: date, last: date) -> Days:
@@ -99,5 +99,5 @@ def _bridge_series(
 
 def forget() -> None:
     """Reads and counts everything again: for tests, whose rows go back in time."""
-    for kept in (activity, day, _sealed, _chain_points, _bridge_series):
+    for kept in (activity, merged, _sealed, _chain_points, _bridge_series):
         kept.cache_clear()

@@ -247,7 +247,16 @@ class Counted(Camel):
     coverage: Share
 
 
-class Activity(Counted, Aged):
+class Checked(Counted):
+    """Counts, and what a HyperLogLog sketch of the senders says, each the other's check."""
+
+    hll: int | None = Field(description="Distinct senders by the sketch", examples=[12_300])
+    hll_error: str = Field(
+        description="One standard error of that, relative, decimal", examples=["0.0081"]
+    )
+
+
+class Activity(Checked, Aged):
     """Who was active in a window. Distinct addresses of parts must not be added up."""
 
     chain: str
@@ -262,7 +271,7 @@ class Activity(Counted, Aged):
     as_of: Moment
 
 
-class Hour(Counted):
+class Hour(Checked):
     """One hour of the UTC calendar, from `time` on; of the running one, what has passed."""
 
     time: Moment
@@ -347,9 +356,16 @@ class Record(Camel):
     unique_addresses: int
 
 
+class MergedRecords(Record):
+    """The newest whole records, up to 24, as one: who is in several of them is counted once."""
+
+    records: int
+
+
 class FormerHistory(Camel):
     """The records that are kept, oldest first. Their addresses must not be added up."""
 
     chain: str
     retention_days: int
     records: list[Record]
+    last24: MergedRecords | None

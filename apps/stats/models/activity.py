@@ -80,7 +80,7 @@ class ActivityRollup(models.Model):
 
 
 class ActivityDay(models.Model):
-    """A day that is over and final: its totals and sketches, kept for ever."""
+    """A day that is over and final, or as it stood when its sets went: kept for ever."""
 
     chain = models.TextField()
     day = models.DateField()

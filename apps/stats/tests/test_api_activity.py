@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.stats.activity import scanning
+from apps.stats.activity import backfilling, scanning, sketches, telling
 from apps.stats.api import remembered
 from apps.stats.tests.made_chain import MadeChain, participants, senders, transactions
 from moonx.core import clock
@@ -71,6 +71,8 @@ def test_any_window_is_what_brute_force_says(scanned: MadeChain) -> None:
         blocks[-1].header.number,
     )
     assert (found["exact"], found["coverage"]) == (True, "1")
+    assert not sketches.disagree(exact=found["senders"], estimated=found["hll"])
+    assert found["hllError"] == format(sketches.ERROR, "f")
     assert found["lastProcessedBlock"] == scanned.head.number
 
 
@@ -105,7 +107,7 @@ def test_a_chain_is_named_by_slug_or_id_and_by_default_the_setting_says(
 
 def test_of_a_chain_that_was_never_scanned_nothing_is_known() -> None:
     found = activity(chain="base").json()
-    for name in ("senders", "participants", "transactions", "lastProcessedBlock", "ageMs"):
+    for name in ("senders", "participants", "transactions", "hll", "lastProcessedBlock", "ageMs"):
         assert found[name] is None, name
     assert (found["coverage"], found["isStale"]) == ("0", True)
     former = get("/api/stats/24h", chain="base").json()
@@ -126,6 +128,52 @@ def test_the_former_form_tells_senders_as_dau_and_records_of_blocks(scanned: Mad
     assert set(history["records"][0]) == {
         *("startBlock", "endBlock", "startTime", "endTime", "transactions", "uniqueAddresses"),
     }
+    assert history["last24"] is None
+
+
+def test_the_last_24_records_are_merged_as_a_union() -> None:
+    chain = MadeChain(start_s=round(clock.db_now().timestamp()) - 3_000)
+    chain.grow(2_500, random.Random(6), every_s=1, people=300)  # noqa: S311
+    scan(chain)
+    blocks = chain.blocks[:2_400]
+    assert get("/api/stats/history", chain="rei").json()["last24"] == {
+        "startBlock": 0,
+        "endBlock": 2_399,
+        "startTime": blocks[0].header.time_s * 1000,
+        "endTime": blocks[-1].header.time_s * 1000,
+        "transactions": transactions(blocks),
+        "uniqueAddresses": len(senders(blocks)),
+        "records": 2,
+    }
+
+
+def test_the_former_day_is_that_which_the_last_scan_counted(scanned: MadeChain) -> None:
+    now = clock.db_now()
+    # Told at any second: those of a scan are of that very moment.
+    now = now if now.second % 5 or now.microsecond else now + timedelta(milliseconds=1)
+    telling.tell(registry.find("rei"), now=now)
+    assert get("/api/stats/24h", chain="rei").json()["to"] == to_ms(now)
+    assert remembered.activity.cache_info().misses == 0
+
+
+def test_the_former_day_is_counted_once_for_all_who_ask_at_about_the_same_time(
+    scanned: MadeChain,
+) -> None:
+    assert get("/api/stats/24h", chain="rei").json()["to"] % 5_000 == 0
+    assert remembered.activity.cache_info().misses == 1
+
+
+def test_a_window_is_counted_anew_when_a_hole_of_it_was_filled(scanned: MadeChain) -> None:
+    start, end = scanned.blocks[0].header.time_s, scanned.head.time_s
+    window = {"chain": "rei", "from_": start * 1000, "to": end * 1000}
+    before = activity(**window)
+    assert before.json()["firstBlock"] > 0
+    now = clock.db_now()
+    backfilling.backfill("rei", scanned, start=moment(start), end=now, now=now)
+    after = activity(if_none_match=before["ETag"], **window)
+    assert after.status_code == 200
+    assert after.json()["senders"] == len(senders(scanned.within(start, end)))
+    assert (after.json()["firstBlock"], after.json()["coverage"]) == (0, "1")
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,20 @@ def test_the_day_slides_although_no_block_comes(server: LyingServer, local: Chai
 
 
 @in_database
+def test_of_a_day_in_which_no_provider_answered_nothing_is_told_rather_than_nobody(
+    server: LyingServer, local: Chain
+) -> None:
+    following.follow(local, now=now_of(server))
+    server.lie(Lie.SERVER_ERROR)
+    with pytest.raises(CallFailed):
+        following.follow(local, now=now_of(server) + timedelta(hours=25))
+    told = pushed()
+    assert told is not None
+    assert [told[name] for name in ("senders", "participants", "transactions", "hll")] == [None] * 4
+    assert (told["coverage"], told["lastProcessedBlock"]) == ("0.0000", 60)
+
+
+@in_database
 def test_a_fork_on_a_real_server_is_replaced(server: LyingServer, local: Chain) -> None:
     following.follow(local, now=now_of(server))
     server.chain.reorg(5)
@@ -263,8 +277,8 @@ def test_partitions_of_days_that_are_no_longer_kept_are_dropped() -> None:
         "CREATE TABLE stats_activity_leaf_20200101 PARTITION OF stats_activity_leaf "
         "FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')"
     )
-    assert retention.roll_days() == 1
-    assert retention.roll_days() == 0
+    assert retention.roll_days(now=clock.db_now()) == 1
+    assert retention.roll_days(now=clock.db_now()) == 0
 
 
 @committed

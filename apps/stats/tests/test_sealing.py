@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -16,7 +17,7 @@ from apps.stats.activity import (
     storing,
     windows,
 )
-from apps.stats.models import ActivityCursor, ActivityDay, ActivityLeaf, Span
+from apps.stats.models import ActivityCursor, ActivityDay, ActivityLeaf, ActivityRollup, Span
 from apps.stats.tests.made_chain import (
     NOON,
     NOON_S,
@@ -26,6 +27,7 @@ from apps.stats.tests.made_chain import (
     senders,
     transactions,
 )
+from moonx.core import clock
 from moonx.core.models import OutboxEvent
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +90,47 @@ def test_a_sealed_day_is_sealed_anew_when_a_leaf_of_it_changed() -> None:
     assert ActivityDay.objects.get(day=DAY).senders == len(senders(blocks))
 
 
+def test_a_day_with_a_hole_counts_the_blocks_that_are_known() -> None:
+    chain = two_days()
+    hole_s = MIDNIGHT_S + 7200
+    ActivityLeaf.objects.filter(
+        bucket_start__gte=moment(hole_s), bucket_start__lt=moment(hole_s + 7200)
+    ).delete()
+    ActivityRollup.objects.all().delete()
+    seal(chain)
+    day = ActivityDay.objects.get(day=DAY)
+    known = [
+        block
+        for block in chain.within(MIDNIGHT_S, MIDNIGHT_S + 86_400)
+        if not hole_s <= block.header.time_s < hole_s + 7200
+    ]
+    assert (day.blocks, day.transactions) == (len(known), transactions(known))
+
+
+def test_a_chain_that_stopped_in_the_middle_of_a_day_loses_nothing_of_it() -> None:
+    chain, rng = MadeChain(start_s=NOON_S), random.Random(3)  # noqa: S311
+    while chain.head.time_s < NOON_S + 1800:
+        chain.grow(1, rng, every_s=120, people=60)
+    scanning.scan(CHAIN, chain, now=moment(chain.head.time_s + 1), batch=500)
+    retention.prune(now=NOON + timedelta(days=6))
+    assert not ActivityDay.objects.exists()
+    retention.prune(now=NOON + timedelta(days=7))
+    day = ActivityDay.objects.get(chain=CHAIN, day=NOON.date())
+    assert (day.senders, day.blocks) == (len(senders(chain.blocks)), len(chain.blocks))
+    assert retention.prune(now=NOON + timedelta(days=7)).numbers["sealed"] == 0
+
+
+def test_the_sets_of_a_day_that_nobody_sealed_do_not_go() -> None:
+    chain = two_days()
+    later = clock.db_now() + timedelta(days=9)
+    opened = sealing.oldest_open(now=later)
+    assert opened == moment(NOON_S)
+    retention.prune(now=later)
+    assert sealing.oldest_open(now=later) is None
+    assert ActivityDay.objects.count() == 3
+    assert chain.head.number == ActivityDay.objects.latest("day").last_block
+
+
 def test_days_merge_to_about_as_many_as_there_were_over_all_of_them() -> None:
     chain = two_days()
     seal(chain)
@@ -97,6 +140,7 @@ def test_days_merge_to_about_as_many_as_there_were_over_all_of_them() -> None:
     assert not sketches.disagree(exact=len(participants(blocks)), estimated=found.participants)
     assert found.transactions == transactions(blocks)
     assert (found.days, found.of_days) == (2, 2)
+    assert found.coverage == Decimal("0.75")
     summed = sum(ActivityDay.objects.values_list("senders", flat=True))
     assert summed > 1.2 * found.senders
 
@@ -106,7 +150,7 @@ def test_a_week_begins_on_monday_and_a_month_on_its_first() -> None:
     assert (week.first, week.last) == (date(2026, 11, 23), date(2026, 11, 29))
     month = sealing.month(CHAIN, date(2028, 2, 10))
     assert (month.first, month.last) == (date(2028, 2, 1), date(2028, 2, 29))
-    assert (month.senders, month.days, month.of_days) == (0, 0, 29)
+    assert (month.senders, month.days, month.of_days, month.coverage) == (0, 0, 29, 0)
     with pytest.raises(windows.WindowRefused):
         sealing.estimated(CHAIN, first=DAY, last=DAY - timedelta(days=1))
 
@@ -127,6 +171,8 @@ def test_old_records_go_and_days_ahead_are_made_by_the_daily_run() -> None:
     later = moment(NOON_S + 11 * 86_400)
     outcome = retention.prune(now=later)
     assert outcome.numbers["records"] == 1
+    assert outcome.numbers["sealed"] == ActivityDay.objects.count() == 3
+    assert retention.is_ready(now=clock.db_now())
     assert not records.history(CHAIN)["records"]
     assert ActivityCursor.objects.get(chain=CHAIN).last_block == chain.head.number
 
@@ -139,4 +185,6 @@ def test_an_hour_is_rolled_up_only_when_the_chain_went_past_it() -> None:
     chain.mine(NOON_S + 3600, [(1, 2)])
     scanning.scan(CHAIN, chain, now=moment(NOON_S + 3601))
     assert rolling.roll_missing(CHAIN, Span.HOUR) == 0  # the scan did it
+    hour = ActivityRollup.objects.get(chain=CHAIN, span=Span.HOUR)
+    assert (hour.start, hour.first_block, hour.last_block) == (NOON, 0, 1)
     assert storing.last_bucket_before(CHAIN, NOON_S) is None

@@ -162,6 +162,16 @@ def test_coverage_is_rounded_down() -> None:
 def test_a_chain_that_was_never_scanned_has_no_coverage_and_nobody() -> None:
     found = ask(NOON_S, NOON_S + 60, name="unknown")
     assert (found.senders, found.coverage, found.first_block) == (0, 0, None)
+    assert not found.is_known
+    assert set(found.counts().values()) == {None}
+
+
+def test_nobody_was_active_in_a_window_that_is_known_to_be_quiet() -> None:
+    chain = MadeChain()
+    for second in (100, 1000):
+        chain.mine(NOON_S + second, [(1, 2)])
+    scan(chain)
+    assert ask(NOON_S + 200, NOON_S + 900).wire()["senders"] == 0
 
 
 @pytest.mark.parametrize(
