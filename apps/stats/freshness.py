@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from apps.stats.vocabulary import RANKS, Reason, Verdict
+from moonx.core.intervals import to_ms
 
 # Three runs of the collector that keeps it, as the schedule has it by default, and a little.
 CHAIN_STALE_AFTER = timedelta(minutes=3, seconds=15)
@@ -42,10 +43,19 @@ class Age:
 
 def judged(payload: Mapping[str, Any], age: Age) -> dict[str, Any]:
     """The payload with whether it is stale. Its figures stay as they last were, but the verdict of
-    what is stale is unknown at best: nobody has looked for a while."""
+    what is stale is unknown at best: nobody has looked for a while.
+
+    The reason tells no age, which moves with each reading: what is known is the same until then.
+    """
     found = {**payload, "isStale": age.is_stale}
     if age.is_stale and payload["verdict"] in RANKS[:-1]:
-        reason = Reason(rule=RULE, value=age.ms, limit=age.after // MS)
+        reason = Reason(rule=RULE, value=None, limit=age.after // MS)
         found["verdict"] = Verdict.UNKNOWN.value
         found["reasons"] = [*payload["reasons"], reason.wire()]
     return found
+
+
+def verdict(payload: Mapping[str, Any], *, now: datetime, after: timedelta) -> Verdict:
+    """The verdict that a payload is worth now: see `judged`."""
+    age = Age.of(payload["sampledAt"], now_ms=to_ms(now), after=after)
+    return Verdict(judged(payload, age)["verdict"])

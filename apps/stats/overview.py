@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from apps.stats import publishing
-from apps.stats.activity import gathering, sets
+from apps.stats import freshness, publishing
+from apps.stats.activity import gathering, sets, windows
+from apps.stats.activity.gathering import Gathered
+from apps.stats.activity.sets import Hashes
 from apps.stats.bridges.telling import is_told_gone
 from apps.stats.chains import volumes
 from apps.stats.changes import Bands, DeadBand
@@ -32,15 +34,15 @@ def update(*, now: datetime, count: bool = True) -> bool:
     Without `count` active addresses that are many are those that were counted last.
     """
     found = publishing.newest("chain:")
-    shown = [_verdict(found.get(f"chain:{chain.slug}")) for chain in registry.enabled()]
+    chains = [found.get(f"chain:{chain.slug}") for chain in registry.enabled()]
     bridges = [row for row in publishing.newest("bridge:").values() if not is_told_gone(row)]
     kept = volumes.known((chain.slug for chain in registry.all()), now=now).values()
     event = StatsOverviewUpdated(
         seq=0,
         heartbeat=False,
         as_of=now,
-        chains=_counts(shown),
-        bridges=_counts(map(_verdict, bridges)),
+        chains=_counts(chains, now=now, after=freshness.CHAIN_STALE_AFTER),
+        bridges=_counts(bridges, now=now, after=freshness.BRIDGE_STALE_AFTER),
         active24h=_active(now=now, count=count),
         volume24h=_total(row.volume24h_usd for row in kept),
         tvl=_total(row.tvl_usd for row in kept),
@@ -60,27 +62,35 @@ def _active(*, now: datetime, count: bool) -> int | None:
 def _are_few() -> bool:
     """Whether so few addresses are active, as each chain counted them, that uniting is no work."""
     counted = ActivityCursor.objects.values_list("figures", flat=True)
-    senders: int = sum(figures["senders"] for figures in counted if figures)
+    # A chain of whose last hours nothing is known counted nobody.
+    senders: int = sum(figures["senders"] or 0 for figures in counted if figures)
     return senders <= FEW
 
 
 def _union(*, now: datetime) -> int | None:
-    scanned = ActivityCursor.objects.filter(last_block__isnull=False).values_list("pk", flat=True)
+    """None where nothing is known of the last 24 hours of any chain, which is not nobody."""
     start_s, end_s = int((now - DAY).timestamp()), int(now.timestamp())
-    senders = [
-        part
-        for slug in scanned
-        for part in gathering.of_times(slug, start_s=start_s, end_s=end_s).senders
-    ]
-    return sets.count(senders) if scanned else None
+    senders: list[Hashes] = []
+    is_known = False
+    for row in ActivityCursor.objects.filter(last_block__isnull=False):
+        found = gathering.of_times(row.chain, start_s=start_s, end_s=end_s)
+        senders += found.senders
+        is_known = is_known or _tells(found, row, start_s=start_s, end_s=end_s)
+    return sets.count(senders) if is_known else None
 
 
-def _verdict(row: Published | None) -> Verdict:
-    return Verdict(row.payload["verdict"]) if row else Verdict.UNKNOWN
+def _tells(found: Gathered, row: ActivityCursor, *, start_s: int, end_s: int) -> bool:
+    """Whether anything is known of the window: blocks in it, or that there were none."""
+    covered_s = windows.covered_s(found, row, start_s=start_s, end_s=end_s)
+    return found.first_block is not None or covered_s > 0
 
 
-def _counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    counts = Counter(verdicts)
+def _counts(rows: Iterable[Published | None], *, now: datetime, after: timedelta) -> dict[str, int]:
+    """How many are of each verdict; what nobody looked at for a while is unknown at best."""
+    counts = Counter(
+        freshness.verdict(row.payload, now=now, after=after) if row else Verdict.UNKNOWN
+        for row in rows
+    )
     return {verdict.value: counts[verdict] for verdict in Verdict}
 
 

@@ -60,7 +60,10 @@ REASONS = [
     ({"rule": "tps", "value": "12.10", "limit": "20.00"}, "Transactions a second 12.10, at least"),
     ({"rule": "noData", "value": 0, "limit": 1}, "No provider answers"),
     ({"rule": "settling", "value": 1, "limit": 3}, "Recovering: 1 of 3 good samples"),
+    ({"rule": "split", "value": 2, "limit": 1}, "Providers tell of 2 different chains"),
+    ({"rule": "stale", "value": None, "limit": 195_000}, "Not looked at for over 3 min"),
     (blamed("lagBlocks", 5), "alchemy: 5 blocks behind"),
+    (blamed("lagMs", 31_000), "alchemy: 31 s behind"),
     (blamed("wrongChain", None), "alchemy: wrong chain"),
     ({"rule": "brandNew", "value": 3, "limit": None}, "Brand new, 3"),
 ]

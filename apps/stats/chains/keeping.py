@@ -135,7 +135,8 @@ def _followed(watch: ChainWatch, look: Look, memory: Memory, *, was_absent: bool
     followed = look.followed or Followed(headers=memory.headers, fresh=())
     if followed.fresh:
         watch.head_seen_at = look.at
-    watch.tip = rows.spelled_tip(look.agreement.tip)
+    if not look.agreement.is_split:  # else the next look would believe one half, by chance
+        watch.tip = rows.spelled_tip(look.agreement.tip)
     return replace(followed, reorg=None) if was_absent else followed
 
 
@@ -162,10 +163,11 @@ def _told(looked: Looked, watch: ChainWatch, seen: Window, of_reorgs: Sequence[C
         gas_used_ratio=pace.gas_used_ratio,
         reorgs=reorgs,
     )
-    opinion = verdicts.judge(measured, judged, _usual(chain, memory))
+    usual, forks = _usual(chain, memory), weighing.forks(look)
+    opinion = verdicts.judge(measured, judged, usual, forks=forks)
     settled = settling.settle(rows.standing(watch), opinion.verdict, now=look.at)
     watch.standing = rows.spelled(settled)
-    if look.is_answered:
+    if look.is_answered and not look.agreement.is_split:
         watch.sampled_at = look.at
         watch.finality_lag_ms = _finality_lag_ms(judged)
     head = seen.headers[-1] if seen.headers else None
@@ -218,5 +220,5 @@ def _alert(chain: Chain, watch: ChainWatch, told: Told) -> SystemAlert | None:
 def _is_trouble(watch: ChainWatch, told: Told) -> bool:
     if told.verdict is not Verdict.UNKNOWN:
         return told.verdict is Verdict.UNHEALTHY
-    since = watch.sampled_at or watch.looked_at
+    since = watch.sampled_at or watch.unwatched_to  # then it was looked at first
     return since is not None and told.at - since >= BLIND_FOR

@@ -2,7 +2,7 @@
 are looked at side by side, in threads."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -106,7 +106,7 @@ def look(
     done = abreast.run(works)
     probes, at = done["heads"].result(), moment()
     heads = [probe.head for probe in probes]
-    agreement = reader.agree(heads, before=known.tip, now_ms=to_ms(at))
+    agreement = _agreed(reader, heads, known, now_ms=to_ms(at))
     is_answered = any(head.number is not None for head in heads)
     followed, fault = None, None
     if is_answered and not agreement.is_split:
@@ -119,6 +119,23 @@ def look(
         followed=followed,
         fault=fault,
     )
+
+
+def _agreed(
+    reader: ChainReader, heads: Sequence[ProviderHead], known: Known, *, now_ms: int
+) -> Agreement:
+    """What the heads come to. Of two halves that disagree, the one that left what was known is on
+    another fork; where both did, or nothing was known, they stay split."""
+    agreement = reader.agree(heads, before=known.tip, now_ms=now_ms)
+    if not agreement.is_split:
+        return agreement
+    seen = {header.hash for header in known.headers}
+    left = [one for one in heads if one.anchor_hash is not None and one.anchor_hash not in seen]
+    stayed = [head for head in heads if head not in left]
+    if not any(head.anchor_hash is not None for head in stayed):
+        return agreement
+    found = reader.agree(stayed, before=known.tip, now_ms=now_ms)
+    return replace(found, forked=found.forked | {head.provider for head in left})
 
 
 def _usable(done: Done[list[Header]], known: Known, tip: Tip | None) -> list[Header]:

@@ -32,6 +32,7 @@ class Rule(StrEnum):
     FINALITY_LAG = "finalityLag"  # ms
     PROVIDER_FAULT = "providerFault"
     NO_DATA = "noData"
+    SPLIT = "split"  # chains that providers tell, where there can be one
     SETTLING = "settling"  # good samples so far, and how many are needed
 
 
@@ -84,15 +85,18 @@ class Opinion:
     reasons: tuple[Reason, ...]
 
 
-def judge(measured: Measured, providers: Sequence[Provider], usual: Usual) -> Opinion:
+def judge(
+    measured: Measured, providers: Sequence[Provider], usual: Usual, *, forks: int = 1
+) -> Opinion:
     """The verdict of one sample, with every rule that did not hold, and the providers to blame.
 
-    Unknown where no provider answers.
+    Unknown where no provider answers, and where those that answer tell of several `forks`.
     """
     seen = [one for one in providers if one.answers]
     if not seen:
-        nothing = Reason(rule=Rule.NO_DATA, value=0, limit=1)
-        return Opinion(verdict=Verdict.UNKNOWN, reasons=(nothing, *blame(providers, {})))
+        return _unknown(Reason(rule=Rule.NO_DATA, value=0, limit=1), providers)
+    if forks > 1:
+        return _unknown(Reason(rule=Rule.SPLIT, value=forks, limit=1), providers)
     views = {one.name: _of_provider(one, usual) for one in seen}
     rules = [agreed([views[one.name][n] for one in seen]) for n in range(len(PROVIDER_RULES))]
     found = [*rules, *_of_chain(measured, usual)]
@@ -102,6 +106,10 @@ def judge(measured: Measured, providers: Sequence[Provider], usual: Usual) -> Op
         verdict=worst(one.verdict for one in found),
         reasons=(*reasons, *blame(providers, alone)),
     )
+
+
+def _unknown(why: Reason, providers: Iterable[Provider]) -> Opinion:
+    return Opinion(verdict=Verdict.UNKNOWN, reasons=(why, *blame(providers, {})))
 
 
 def agreed(views: Sequence[Judged]) -> Judged:

@@ -77,7 +77,7 @@ def _view(look: Look, probe: Probe, seen: Window, *, block_time_ms: int) -> View
         head_age_ms=age,
         ahead_ms=ahead,
         finality_lag_ms=_finality_lag_ms(head, seen),
-        is_forked=head.provider in agreement.forked or _contradicts(look, head, seen),
+        is_forked=head.provider in agreement.forked,
         is_dreaming=head.provider in agreement.dreaming,
     )
 
@@ -116,13 +116,13 @@ def _finality_lag_ms(head: ProviderHead, seen: Window) -> int | None:
     return max(0, head.time_s - final_s) * 1000
 
 
-def _contradicts(look: Look, head: ProviderHead, seen: Window) -> bool:
-    """Whether, of two halves that disagree, it is the one that left what was known."""
-    if not look.agreement.is_split or head.anchor_hash is None:
-        return False
-    known = {header.hash for header in seen.headers}
-    anchors = {probe.head.anchor_hash for probe in look.probes} - {None}
-    return head.anchor_hash not in known and bool(anchors & known)
+def forks(look: Look) -> int:
+    """How many chains the providers tell of, where nobody can say which is ours; else 1."""
+    if not look.agreement.is_split:
+        return 1
+    # The first call of each: by the second one the chain may have moved.
+    first = {probe.head.provider: probe.head for probe in reversed(look.probes)}
+    return len({head.anchor_hash for head in first.values()} - {None})
 
 
 def middle(values: Sequence[int | None]) -> int | None:

@@ -184,6 +184,40 @@ def test_where_two_halves_disagree_what_was_known_stands() -> None:
     assert not ChainReorg.objects.exists()
 
 
+def test_where_two_halves_disagree_at_once_nobody_knows_until_a_third_one_says() -> None:
+    made = fake_chain()
+    made.providers = {"a": Behaviour(fork="x"), "b": Behaviour()}
+    made.watch(now=NOW)
+    assert (made.told()["verdict"], made.told()["sampledAt"]) == ("unknown", None)
+    assert reasons(made) == [("split", "")]
+    at = minutes(made, 4)
+    assert (made.told()["verdict"], reasons(made)) == ("unknown", [("split", "")])
+    (alert,) = OutboxEvent.objects.filter(name="system.alert")
+    assert alert.payload["message"] == "Testnet is unknown: split is 2, the limit 1."
+    made.providers["c"] = Behaviour()
+    minutes(made, 1, since=at)
+    assert (made.told()["verdict"], states(made)["a"]) == ("healthy", "excluded")
+
+
+def test_of_two_halves_the_one_that_left_what_was_known_is_on_a_fork() -> None:
+    made = fake_chain()
+    made.providers = {"a": Behaviour(), "b": Behaviour()}
+    made.watch(now=NOW)
+    made.providers["a"].fork = "x"
+    made.anchor = made.blocks[-5].number  # another process's reader asks by the head that it knew
+    minutes(made, 1)
+    assert (made.told()["verdict"], states(made)) == ("healthy", {"a": "excluded", "b": "ok"})
+    assert ChainHeader.objects.order_by("-number")[0].number == made.blocks[-1].number
+
+
+def test_operators_are_told_of_a_chain_that_nobody_ever_saw() -> None:
+    made = fake_chain()
+    silent(made)
+    minutes(made, 5, blocks=0)
+    (alert,) = OutboxEvent.objects.filter(name="system.alert")
+    assert alert.payload["message"].startswith("Testnet is unknown: noData is 0")
+
+
 def test_with_every_provider_silent_the_last_figures_stand_and_grow_old() -> None:
     made = fake_chain()
     made.watch(now=NOW)

@@ -88,6 +88,17 @@ def test_bridges_are_counted_by_their_verdict_and_those_that_are_gone_are_not() 
     assert (told()["simulated"], told()["simulatedBridges"]) == (False, True)
 
 
+def test_what_nobody_looked_at_for_a_while_is_counted_as_unknown(settings: Any) -> None:
+    url = SecretStr("http://127.0.0.1:1")
+    settings.ENV = settings.ENV.model_copy(update={"rpc_url_base": url})
+    fake_chain(slug="base", chain_id=8453).watch(now=NOW)
+    bridge("lifi", "healthy", simulated=False)
+    bridge("relay", "unhealthy", simulated=False)
+    overview.update(now=NOW + timedelta(minutes=7))
+    assert told()["chains"] == {"healthy": 0, "degraded": 0, "unhealthy": 0, "unknown": 1}
+    assert told()["bridges"] == {"healthy": 0, "degraded": 0, "unhealthy": 1, "unknown": 1}
+
+
 def test_totals_are_of_the_chains_that_are_known() -> None:
     collect({"base": figures("10.50", None), "bsc": figures("5.25", "100", simulated=True)})
     overview.update(now=NOW)
@@ -162,3 +173,23 @@ def test_who_is_active_on_two_chains_counts_once_and_many_are_counted_less_often
     many.update(figures={"senders": 3})
     overview.update(now=later + timedelta(seconds=1), count=False)
     assert told()["active24h"] == 4
+
+
+def test_of_a_day_that_nobody_scanned_it_is_not_known_who_was_active() -> None:
+    chain = MadeChain()
+    chain.mine(NOON_S + 10, [(1, 2)])
+    scanning.scan("first", chain, now=NOON + timedelta(minutes=1))
+    overview.update(now=NOON + timedelta(minutes=1))
+    assert told()["active24h"] == 1
+    ActivityCursor.objects.update(figures={"senders": None})
+    overview.update(now=NOON + timedelta(hours=25))
+    assert told()["active24h"] is None
+
+
+def test_of_a_chain_that_was_watched_and_made_no_block_nobody_was_active() -> None:
+    chain = MadeChain()
+    chain.mine(NOON_S + 10, [(1, 2)])
+    scanning.scan("first", chain, now=NOON + timedelta(minutes=1))
+    scanning.scan("first", chain, now=NOON + timedelta(hours=25))
+    overview.update(now=NOON + timedelta(hours=25))
+    assert told()["active24h"] == 0

@@ -58,8 +58,9 @@ const RULES = {
   reorgDepth: limited("Reorganised in the last hour, blocks", count),
   reorgPastFinality: ({ value }) => `Final blocks were replaced, ${count(value)} deep`,
   settling: ({ value, limit }) => `Recovering: ${value} of ${limit} good samples`,
-  stale: limited("Not looked at for", ms),
+  stale: ({ limit }) => `Not looked at for over ${ms(limit)}`,
   noData: () => "No provider answers",
+  split: ({ value }) => `Providers tell of ${count(value)} different chains`,
   noSample: () => "Nothing was sampled yet",
   providerFault: (reason) => `${reason.provider}: ${causeOf(reason)}`,
   successRate: limited("Success", percentage),
@@ -75,6 +76,7 @@ const RULES = {
 
 const CAUSES = {
   lagBlocks: ({ value }) => `${count(value)} blocks behind`,
+  lagMs: ({ value }) => `${ms(value)} behind`,
   errorRate: ({ value }) => `${percentage(value)} of its calls fail`,
   p95Ms: ({ value }) => `slow, p95 ${ms(value)}`,
   forked: () => "follows another fork",
