@@ -87,6 +87,7 @@ def _estimated(found: Estimated) -> dict[str, Any]:
         **{name: getattr(found, name) if found.days else None for name in COUNTED},
         "days": found.days,
         "ofDays": found.of_days,
+        "coverage": format(found.coverage.normalize(), "f"),
         "estimated": True,
         "error": format(found.error, "f"),
     }

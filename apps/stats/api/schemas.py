@@ -311,6 +311,9 @@ class Estimate(Camel):
     transactions: int | None = Field(examples=[31_002])
     days: int = Field(description="How many of its days are over and known", examples=[4])
     of_days: int = Field(examples=[7])
+    coverage: Rate = Field(
+        description="Share of the span's seconds of which everything is known", examples=["0.5688"]
+    )
     estimated: bool = Field(description="Addresses are estimated", examples=[True])
     error: Rate = Field(
         description="Standard error of the addresses, relative: 1.04/√2¹⁴, decimal",

@@ -106,6 +106,7 @@ def test_weeks_and_months_are_unions_that_are_called_estimates_with_their_error(
         for name in ("senders", "participants"):
             assert not sketches.disagree(exact=exact, estimated=span[name])
         assert (span["days"], span["ofDays"]) == (days, of_days)
+    assert 0 < float(month["coverage"]) < float(week["coverage"]) <= 2 / 7
     assert (week["transactions"], month["transactions"]) == (700, 750)
     assert week["from"] == to_ms(datetime(2026, 10, 12, tzinfo=UTC))
     assert week["to"] - week["from"] == 7 * DAY_MS
