@@ -193,6 +193,20 @@ def test_a_stale_provider_takes_nothing_back(server: LyingServer, local: Chain) 
 
 
 @in_database
+def test_a_head_neither_goes_back_from_run_to_run_nor_jumps_ahead(server: LyingServer) -> None:
+    with LyingServer(server.chain) as other:
+        reader = reader_of(server, other)
+        first = Providers(reader).tip()
+        for each in (server, other):
+            each.lie(Lie.STALE_HEAD, by=10)
+        assert Providers(reader).tip() == first
+        server.be_honest()
+        other.be_honest()
+        server.chain.mine(3)
+        assert Providers(reader).tip().number == first.number + 3
+
+
+@in_database
 def test_two_forks_that_as_many_providers_tell_are_not_followed() -> None:
     chain = generated()
     with LyingServer(chain) as one, LyingServer(chain.forked(6)) as other:

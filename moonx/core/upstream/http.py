@@ -7,6 +7,7 @@ public name that the caller gives it.
 import io
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,15 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import DecodeError, HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
+from urllib3.util.connection import create_connection
 
 from moonx.core.upstream.faults import CallFailed, Fault
 from moonx.core.version import version
@@ -300,12 +309,41 @@ class _TimedReply(HTTPResponse):
         self.fp = io.BufferedReader(_TimedStream(sock), 2**16)
 
 
+def _connected(connection: HTTPConnection, host: str) -> socket.socket:
+    """A socket to the first of the host's addresses that takes it. Each has its share of what is
+    left of the deadline: urllib3 would give each the whole."""
+    failed: OSError | None = None
+    try:
+        found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+        for index, (*_, address) in enumerate(found):
+            share_s = _deadline.left_s() / (len(found) - index)
+            try:
+                return create_connection(
+                    (str(address[0]), connection.port),
+                    share_s,
+                    socket_options=connection.socket_options,
+                )
+            except OSError as error:
+                failed = error
+    except OSError as error:
+        failed = error
+    if isinstance(failed, TimeoutError):
+        raise ConnectTimeoutError(connection, "no address answered in time") from failed
+    raise NewConnectionError(connection, "no address could be connected to") from failed
+
+
 class _PlainConnection(HTTPConnection):
     response_class = _TimedReply
+
+    def _new_conn(self) -> socket.socket:
+        return _connected(self, self._dns_host)
 
 
 class _SecureConnection(HTTPSConnection):
     response_class = _TimedReply
+
+    def _new_conn(self) -> socket.socket:
+        return _connected(self, self._dns_host)
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -159,6 +160,32 @@ def test_nobody_listening_is_a_failed_connection() -> None:
         http.get_json(f"http://127.0.0.1:{port}/{SECRET}", server="somewhere", timeout_s=1)
     assert caught.value.fault is Fault.CONNECTION
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_all_addresses_of_a_host_together_have_one_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        place = full.getsockname()
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:  # more than it queues: who comes now is not answered
+            each.settimeout(0)
+            each.connect_ex(place)
+        known = socket.getaddrinfo
+
+        def resolved(host: str, *args: Any, **kwargs: Any) -> list[Any]:
+            if host == "many.example":
+                return known("127.0.0.1", *args, **kwargs) * 4
+            return known(host, *args, **kwargs)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
+        begun_s = time.monotonic()
+        with pytest.raises(CallFailed) as caught:
+            http.get_json(f"http://many.example:{place[1]}/", server="somewhere", timeout_s=0.4)
+        assert 0.3 < time.monotonic() - begun_s < 0.7
+        assert caught.value.fault is Fault.TIMEOUT
+        for each in waiting:
+            each.close()
 
 
 def test_a_server_sets_no_cookie() -> None:
