@@ -60,25 +60,26 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What subscribers were last told of a subject, and when."""
+    """What subscribers were last told of a subject, with its digest, and when."""
 
     payload: Payload
+    digest: bytes
     at: datetime
 
 
 def decide(told: Told | None, fresh: Payload, bands: Bands, *, now: datetime) -> Decision:
     """Changed where a status or the set of reasons is another, or a figure left its dead band
     around what was told; a heartbeat where nothing was told for five minutes; else silent."""
-    if told is None or differs(told.payload, fresh, bands):
+    if told is None or differs(told, fresh, bands):
         return Decision.CHANGED
     return Decision.HEARTBEAT if now - told.at >= HEARTBEAT else Decision.SILENT
 
 
-def differs(told: Payload, fresh: Payload, bands: Bands) -> bool:
+def differs(told: Told, fresh: Payload, bands: Bands) -> bool:
     """Whether anything but times is another, dead bands allowed for."""
-    if digest(told) == digest(fresh):
+    if told.digest == digest(fresh):
         return False
-    before, after = dict(_leaves(told)), dict(_leaves(fresh))
+    before, after = dict(_leaves(told.payload)), dict(_leaves(fresh))
     return any(
         not _band(path, bands).holds(before.get(path), after.get(path))
         for path in before.keys() | after.keys()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.db.models import Q
+
 from apps.stats import abreast, overview
 from apps.stats.abreast import Done
 from apps.stats.bridges import collecting as bridge_collecting
@@ -12,7 +14,7 @@ from apps.stats.bridges import history as bridge_history
 from apps.stats.chains import collecting as chain_collecting
 from apps.stats.chains import history as chain_history
 from apps.stats.chains import samples, volumes
-from apps.stats.models import ChainWatch, Published
+from apps.stats.models import ChainWatch, Collector, Published
 from moonx.core import clock, logs
 
 log = logs.get("moonx.stats")
@@ -67,15 +69,25 @@ def _overview() -> bool:
 
 
 def prune(*, now: datetime) -> dict[str, int]:
-    """Deletes samples, hours and subjects that are no longer kept; returns how many rows of which.
+    """Deletes samples and hours that are no longer kept, and forgets subjects and collectors of
+    which nothing was heard for a week; returns how many rows of which.
 
     The hours that samples make are folded before they go.
     """
     before = now - FORGOTTEN
-    subjects, _ = Published.objects.filter(as_of__lt=before).delete()
+    # The row stays with its number: a subject that comes back must not begin at 1 again, which
+    # subscribers would take for something old.
+    subjects = Published.objects.filter(as_of__lt=before).update(
+        payload={}, told={}, digest=b"", published_at=None, as_of=None
+    )
+    collectors, _ = Collector.objects.filter(
+        Q(last_success_at=None) | Q(last_success_at__lt=before),
+        Q(last_failure_at=None) | Q(last_failure_at__lt=before),
+    ).delete()
     watches, _ = ChainWatch.objects.filter(looked_at__lt=before).delete()
     return {
         "chains": chain_history.prune(now=now) + watches,
         "bridges": bridge_history.prune(now=now),
         "subjects": subjects,
+        "collectors": collectors,
     }

@@ -1,4 +1,5 @@
-"""How old what is known may be before it counts as old, and what an old verdict is worth."""
+"""How old what is known may be before it counts as old, what an old verdict is worth, and for how
+long what was known is kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ STALE_AFTER = {
     "bridge:": BRIDGE_STALE_AFTER,
     "overview": OVERVIEW_STALE_AFTER,
 }
+# For how long single samples, and points by the hour, can be asked for.
+RAW_KEPT, HOURS_KEPT = timedelta(days=7), timedelta(days=90)
 RULE = "stale"
 MS = timedelta(milliseconds=1)
 

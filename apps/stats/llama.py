@@ -1,6 +1,6 @@
 """Volume and value locked of chains, by DefiLlama: https://api-docs.defillama.com."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -11,11 +11,12 @@ from pydantic import SecretStr
 
 from apps.stats import abreast
 from apps.stats.abreast import Done
+from apps.stats.collectors import Called
 from moonx.core import logs
 from moonx.core.resilience import Backoff, CallClass, Target, guarded, limits, retrying
 from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.endpoints import Endpoint
-from moonx.core.upstream.faults import CallFailed
+from moonx.core.upstream.faults import CallFailed, Fault
 from moonx.core.upstream.names import Service
 from moonx.core.upstream.reading import Reading
 
@@ -68,8 +69,17 @@ class Locked:
     tvl_usd: Decimal
 
 
-def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
-    """The figures by slug, of those chains of which DefiLlama said anything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What DefiLlama said: the figures by slug, of those chains of which it said anything; and the
+    calls that were made for them."""
+
+    figures: Mapping[str, Figures]
+    calls: Sequence[Called] = ()
+
+
+def volumes(chains: Iterable[Chain]) -> Said:
+    """The figures of those of the chains that DefiLlama knows.
 
     All are asked side by side, each a second time where it failed for a moment. What fails then
     is logged, and leaves its figure out.
@@ -77,7 +87,7 @@ def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
     endpoint = endpoints.find(Service.DEFILLAMA)
     known = {chain.slug: chain for chain in chains if chain.llama_name}
     if endpoint is None or not known:
-        return {}
+        return Said(figures={})
     limits.declare(TARGET.provider, per_minute=0 if endpoint.is_simulated else PER_MINUTE)
     works: dict[str, Callable[[], Any]] = {
         slug: partial(_guarded, volume, endpoint, chain.llama_name) for slug, chain in known.items()
@@ -93,7 +103,17 @@ def volumes(chains: Iterable[Chain]) -> dict[str, Figures]:
         )
         for slug, chain in known.items()
     }
-    return {slug: one for slug, one in found.items() if one.is_known}
+    known_figures = {slug: one for slug, one in found.items() if one.is_known}
+    return Said(figures=known_figures, calls=list(_calls(done.values())))
+
+
+def _calls(ends: Iterable[Done[Any]]) -> Iterator[Called]:
+    """The calls that were made, and how each ended; what was held back was not made."""
+    for done in ends:
+        fault = done.error.fault if isinstance(done.error, CallFailed) else None
+        if fault is not Fault.HELD_BACK:
+            took_ms = round(done.duration_s * 1000)
+            yield Called(provider=Service.DEFILLAMA, fault=fault, duration_ms=took_ms)
 
 
 def _value(done: Done[Any], *, what: str) -> Any:

@@ -85,7 +85,9 @@ def _take(row: Published, one: News, *, now: datetime) -> StatsFact | None:
 
 
 def _told(row: Published) -> Told | None:
-    return Told(payload=row.told, at=row.published_at) if row.published_at else None
+    if row.published_at is None:
+        return None
+    return Told(payload=row.told, digest=bytes(row.digest), at=row.published_at)
 
 
 def newest(prefix: str) -> Mapping[str, Published]:

@@ -49,8 +49,8 @@ def collect_all() -> Outcome:
 def prune() -> Outcome:
     """Daily: samples older than a week, hours older than 90 days, subjects that are gone."""
     return Outcome(
-        "Pruned statistics: {chains} rows of chains, {bridges} of bridges, {subjects} subjects "
-        "({ms} ms)",
+        "Pruned statistics: {chains} rows of chains, {bridges} of bridges, {subjects} subjects, "
+        "{collectors} collectors ({ms} ms)",
         collection.prune(now=clock.db_now()),
     )
 

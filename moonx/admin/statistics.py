@@ -1,6 +1,6 @@
 """Statistics on the admin's first page: circuits, chains, bridges, scans, collectors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,8 +8,11 @@ from django.db.models import Q
 from django.utils.timesince import timesince
 from django_celery_beat.models import PeriodicTask
 
+from apps.stats import freshness, publishing
 from apps.stats.admin.collectors import state_of
-from apps.stats.models import ActivityCursor, Collector, Published
+from apps.stats.bridges import corridors
+from apps.stats.bridges.telling import is_told_gone
+from apps.stats.models import ActivityCursor, Collector
 from apps.stats.vocabulary import Verdict
 from moonx import schedule
 from moonx.admin.cards import Card, listed, named
@@ -27,8 +30,8 @@ def cards(*, now: datetime) -> list[Card]:
     """The questions about statistics, in the order of their urgency."""
     return [
         _circuits(),
-        _unwell("chain:", "Unhealthy chains", "Every chain that is on does."),
-        _unwell("bridge:", "Unhealthy bridges", "Every bridge quotes."),
+        _chains(now=now),
+        _bridges(now=now),
         _scans(now=now),
     ]
 
@@ -44,19 +47,51 @@ def _circuits() -> Card:
     )
 
 
-def _unwell(prefix: str, title: str, fine: str) -> Card:
-    """What was told unhealthy last; of chains, those that are on."""
-    rows = Published.objects.filter(subject__startswith=prefix, payload__verdict=Verdict.UNHEALTHY)
-    if prefix == "chain:":
-        rows = rows.filter(pk__in=[f"{prefix}{chain.slug}" for chain in registry.enabled()])
-    subjects = [row.subject.removeprefix(prefix) for row in rows]
-    kind = prefix.removesuffix(":")
+def _chains(*, now: datetime) -> Card:
+    """Chains that are on and do not do well, or of which that is not known."""
+    rows, after = publishing.newest("chain:"), freshness.CHAIN_STALE_AFTER
+    shown = {
+        chain.slug: freshness.verdict(row.payload, now=now, after=after) if row else None
+        for chain in registry.enabled()
+        for row in [rows.get(f"chain:{chain.slug}")]
+    }
+    return _unwell("chain", shown, fine="Every chain that is on does.", idle="No chain is on.")
+
+
+def _bridges(*, now: datetime) -> Card:
+    """Bridges that are watched and do not do well, or of which that is not known."""
+    after = freshness.BRIDGE_STALE_AFTER
+    shown = {
+        subject.removeprefix("bridge:"): freshness.verdict(row.payload, now=now, after=after)
+        for subject, row in sorted(publishing.newest("bridge:").items())
+        if not is_told_gone(row)
+    }
+    idle = "" if corridors.watched() else "No bridge is watched."
+    return _unwell("bridge", shown, fine="Every bridge quotes.", idle=idle)
+
+
+def _unwell(kind: str, shown: Mapping[str, Verdict | None], *, fine: str, idle: str) -> Card:
+    """How many are neither healthy nor degraded; those of which nothing is known are told apart.
+
+    None is the verdict of what nobody looked at yet. `idle` says why there is nothing to look at;
+    "" where there is.
+    """
+    ill = [name for name, verdict in shown.items() if verdict is Verdict.UNHEALTHY]
+    unknown = [name for name, verdict in shown.items() if verdict is Verdict.UNKNOWN]
+    unseen = [name for name, verdict in shown.items() if verdict is None]
+    parts = [
+        named(ill),
+        f"{len(unknown)} unknown: {named(unknown)}" if unknown else "",
+        f"not looked at yet: {named(unseen)}" if unseen else "",
+    ]
+    missing = [*ill, *unknown, *unseen]
+    nothing_wrong = fine if shown else idle or "Not looked at yet."
     return Card(
-        title=title,
-        figure=str(len(subjects)),
-        sentence=named(subjects) or fine,
-        link=listed("stats_published", f"kind={kind}" + ("&verdict=unhealthy" if subjects else "")),
-        is_fine=not subjects,
+        title=f"Unhealthy {kind}s",
+        figure=str(len(missing)),
+        sentence="; ".join(filter(None, parts)) or nothing_wrong,
+        link=listed("stats_published", f"kind={kind}" + ("&verdict=unhealthy" if ill else "")),
+        is_fine=bool(shown or idle) and not missing,
     )
 
 

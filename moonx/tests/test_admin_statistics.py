@@ -16,6 +16,7 @@ from moonx.admin import statistics
 from moonx.admin.cards import Card
 from moonx.core import clock
 from moonx.core.chains import registry
+from moonx.core.intervals import to_ms
 from moonx.core.resilience.circuit import CallClass, CircuitState
 from moonx.core.resilience.models import Circuit
 from moonx.core.upstream.faults import Fault
@@ -55,26 +56,55 @@ def test_an_open_circuit_is_named() -> None:
     assert "lifi" in found.sentence
 
 
-@pytest.mark.parametrize(
+def told(subject: str, verdict: str, *, age: timedelta = timedelta(0)) -> None:
+    sampled = clock.db_now() - age
+    reasons = [{"rule": "headAge"}] if verdict != "healthy" else []
+    payload = {"verdict": verdict, "reasons": reasons, "sampledAt": to_ms(sampled)}
+    fields = {"payload": payload, "as_of": sampled}
+    Published.objects.update_or_create(subject=subject, defaults=fields)
+
+
+BOTH = pytest.mark.parametrize(
     ("subject", "title", "name"),
     [
         ("chain:rei", "Unhealthy chains", "rei"),
         ("bridge:relay:base:bsc:100", "Unhealthy bridges", "relay:base:bsc:100"),
     ],
 )
+
+
+@BOTH
 def test_what_is_unhealthy_is_named(subject: str, title: str, name: str, staff: Client) -> None:
-    Published.objects.create(subject=subject, payload={"verdict": "healthy"})
-    assert card(title).is_fine
-    Published.objects.update(payload={"verdict": "unhealthy", "reasons": [{"rule": "headAge"}]})
+    for verdict in ("healthy", "degraded"):
+        told(subject, verdict)
+        assert card(title).is_fine
+    told(subject, "unhealthy")
     found = card(title)
-    assert (found.is_fine, found.sentence) == (False, name)
+    assert (found.is_fine, found.figure, found.sentence) == (False, "1", name)
     page = staff.get(found.link)
     assert page.status_code == 200
     assert subject in page.content.decode()
 
 
+@BOTH
+def test_what_is_not_known_is_not_fine(subject: str, title: str, name: str) -> None:
+    told(subject, "unknown")
+    found = card(title)
+    assert (found.is_fine, found.sentence) == (False, f"1 unknown: {name}")
+    told(subject, "healthy", age=timedelta(minutes=7))
+    assert card(title) == found
+
+
+def test_what_nobody_looked_at_yet_is_not_fine() -> None:
+    found = card("Unhealthy chains")
+    assert (found.is_fine, found.sentence) == (False, "not looked at yet: rei")
+    found = card("Unhealthy bridges")
+    assert (found.is_fine, found.sentence) == (False, "Not looked at yet.")
+
+
 def test_a_chain_that_is_off_needs_nobody() -> None:
-    Published.objects.create(subject="chain:base", payload={"verdict": "unhealthy"})
+    told("chain:rei", "healthy")
+    told("chain:base", "unhealthy")
     assert card("Unhealthy chains").is_fine
 
 

@@ -63,7 +63,7 @@ REASONS = [
     ({"rule": "split", "value": 2, "limit": 1}, "Providers tell of 2 different chains"),
     ({"rule": "stale", "value": None, "limit": 195_000}, "Not looked at for over 3 min"),
     (blamed("lagBlocks", 5), "alchemy: 5 blocks behind"),
-    (blamed("lagMs", 31_000), "alchemy: 31 s behind"),
+    (blamed("lagMs", 31_000), "alchemy: 31.0 s behind"),
     (blamed("wrongChain", None), "alchemy: wrong chain"),
     ({"rule": "brandNew", "value": 3, "limit": None}, "Brand new, 3"),
 ]

@@ -30,7 +30,6 @@ FORK_CAP = 128  # blocks that are compared one by one before the last final one 
 BELIEVED_AFTER = timedelta(minutes=2)
 AHEAD_S = 86_400  # a block from further in the future is made up
 BUDGET_S = 8.0  # a run ends before the next one begins
-UNKNOWN_PARENT = bytes(leaves.HASH_BYTES)
 
 
 class PastFinality(Exception):

@@ -13,6 +13,7 @@ from ninja import Schema
 from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
+from apps.stats.freshness import HOURS_KEPT, RAW_KEPT
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
 from moonx.core.events import camel
@@ -21,7 +22,6 @@ from moonx.core.intervals import from_ms
 LAST_MS = 253_370_764_800_000  # the year 9999 begins
 DAY = timedelta(hours=24)
 MS = timedelta(milliseconds=1)
-RAW_KEPT, HOURLY_KEPT = timedelta(days=7), timedelta(days=90)
 # Windows up to now end on a whole one of these: who asks at the same time shares the answer.
 ALIGNED_S = 5
 # A clock that is a little ahead of ours still means now.
@@ -38,7 +38,7 @@ class Step(StrEnum):
     @property
     def kept(self) -> timedelta:
         """For how long such points are kept."""
-        return RAW_KEPT if self is Step.RAW else HOURLY_KEPT
+        return RAW_KEPT if self is Step.RAW else HOURS_KEPT
 
 
 class Camel(Schema):

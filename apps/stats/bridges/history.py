@@ -13,10 +13,10 @@ from apps.stats.bridges import verdicts
 from apps.stats.bridges.corridors import Subject
 from apps.stats.bridges.telling import rate_shown
 from apps.stats.bridges.verdicts import NONE, Window
+from apps.stats.freshness import HOURS_KEPT, RAW_KEPT
 from apps.stats.models import BridgeHour, BridgeSample
 from moonx.core.intervals import EPOCH, Interval, to_ms
 
-RAW_KEPT, HOURS_KEPT = timedelta(days=7), timedelta(days=90)
 # A look keeps its samples at its end under the time of its begin: an hour that is folded in between
 # would lack them for ever.
 LOOK_OVER = timedelta(minutes=2)

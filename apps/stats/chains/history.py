@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from apps.stats.chains import figures, samples
 from apps.stats.chains.figures import Percentiles
+from apps.stats.freshness import HOURS_KEPT, RAW_KEPT
 from apps.stats.models import (
     ChainHour,
     ChainReorg,
@@ -18,7 +19,6 @@ from apps.stats.models import (
 from moonx.core import money
 from moonx.core.intervals import Interval, to_ms
 
-RAW_KEPT, HOURS_KEPT = timedelta(days=7), timedelta(days=90)
 ANSWERS_KEPT = timedelta(days=1)  # verdicts read five minutes; operators look back further
 
 Point = dict[str, Any]
@@ -52,10 +52,13 @@ def _between(chain: str, *, start: datetime, end: datetime) -> QuerySet[ChainSam
 
 
 def prune(*, now: datetime) -> int:
-    """Folds what is over and deletes what is no longer kept; returns how many rows went."""
+    """Folds what is over and deletes what is no longer kept; returns how many rows went.
+
+    The samples of an hour go together: what is left of one would pass for the whole of it.
+    """
     samples.fold_hours(now=now)
     old = (
-        ChainSample.objects.filter(at__lt=now - RAW_KEPT),
+        ChainSample.objects.filter(at__lt=Interval.H1.floor(now - RAW_KEPT)),
         ProviderAnswer.objects.filter(at__lt=now - ANSWERS_KEPT),
         ChainReorg.objects.filter(seen_at__lt=now - HOURS_KEPT),
         ChainHour.objects.filter(hour__lt=now - HOURS_KEPT),

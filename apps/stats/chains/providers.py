@@ -37,6 +37,7 @@ class Trouble(StrEnum):
     """What a provider is blamed for; besides, the classes of faults."""
 
     LAG = "lagBlocks"
+    LATE = "lagMs"
     ERRORS = "errorRate"
     SLOW = "p95Ms"
     FORKED = "forked"  # its blocks are not those of the others
@@ -156,10 +157,10 @@ def _behind(view: View, *, block_time_ms: int) -> Found:
     blocks, late_ms = view.lag_blocks, view.lag_ms
     if blocks is None or late_ms is None:
         return
-    far = blocks >= FAR_BLOCKS and FAR_BLOCKS * block_time_ms >= FAR_MS
-    if late_ms >= FAR_MS or far:
-        limit = min(FAR_BLOCKS, -(-FAR_MS // block_time_ms))
-        yield State.EXCLUDED, Reason(rule=Trouble.LAG, value=blocks, limit=limit)
+    if late_ms >= FAR_MS:
+        yield State.EXCLUDED, Reason(rule=Trouble.LATE, value=late_ms, limit=FAR_MS)
+    elif blocks >= FAR_BLOCKS and FAR_BLOCKS * block_time_ms >= FAR_MS:
+        yield State.EXCLUDED, Reason(rule=Trouble.LAG, value=blocks, limit=FAR_BLOCKS)
     elif blocks > LAG_BLOCKS and late_ms > 2 * block_time_ms:
         yield State.LAGGING, Reason(rule=Trouble.LAG, value=blocks, limit=LAG_BLOCKS)
 

@@ -87,15 +87,22 @@ def _latency_ms(look: Look) -> int | None:
 
 def fold(slices: Sequence[ChainSlice]) -> dict[str, Any]:
     """The columns of all slices of one chain together, which are given in the order of time."""
-    shown = [Verdict(one.verdict) for one in slices]
     return {
         **{name: sum(_known(slices, name)) for name in SUMS},
         **{name: max(_known(slices, name), default=None) for name in LARGEST},
         **{name: next(reversed(_known(slices, name)), None) for name in LAST},
-        "verdict": worst(shown).value,
+        "verdict": _verdict(slices).value,
         "block_times": figures.merged(times_of(one) for one in slices),
         "simulated": any(one.simulated for one in slices),
     }
+
+
+def _verdict(slices: Sequence[ChainSlice]) -> Verdict:
+    """The worst of all; what is not known for half of the time was not seen to be healthy."""
+    found = worst(Verdict(one.verdict) for one in slices)
+    known = sum(one.samples for one in slices if one.verdict != Verdict.UNKNOWN)
+    is_enough = 2 * known >= sum(one.samples for one in slices)
+    return found if is_enough or found is not Verdict.HEALTHY else Verdict.UNKNOWN
 
 
 def _known(slices: Iterable[ChainSlice], name: str) -> list[Any]:

@@ -1,25 +1,28 @@
 """What is traded on chains and locked in them: kept as DefiLlama last told it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from apps.stats import llama
-from apps.stats.llama import Figures
+from apps.stats import collectors, llama
+from apps.stats.llama import Figures, Said
 from apps.stats.models import ChainVolume
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
 
+COLLECTOR = "stats.collect_all"
 KNOWN_FOR = timedelta(hours=24)  # a volume of 24 hours says nothing after that
 
-Ask = Callable[[Iterable[Chain]], Mapping[str, Figures]]
+Ask = Callable[[Iterable[Chain]], Said]
 
 
 def collect(*, now: datetime, ask: Ask = llama.volumes) -> int:
     """Asks for the figures of all chains that operators want and DefiLlama knows, with a provider
     of ours or without; keeps those that it tells and returns of how many chains."""
     wanted = [chain for chain in registry.all() if chain.is_enabled and chain.llama_name]
-    told = ask(wanted)
+    said = ask(wanted)
+    collectors.tell(COLLECTOR, said.calls, now=now)
+    told = said.figures
     before = ChainVolume.objects.in_bulk(list(told))
     rows = [_row(slug, one, before.get(slug), now=now) for slug, one in told.items()]
     ChainVolume.objects.bulk_create(

@@ -116,6 +116,36 @@ def test_an_hour_in_which_nobody_answered_is_unknown_and_not_zero() -> None:
     assert {point[name] for name in ("tps", "gasUsedRatio", "head", "baseFeeWei")} == {None}
 
 
+@pytest.mark.parametrize(
+    ("known", "of", "verdict", "shown"),
+    [
+        (1, 60, "healthy", "unknown"),
+        (29, 60, "healthy", "unknown"),
+        (30, 60, "healthy", "healthy"),
+        (1, 60, "degraded", "degraded"),  # what was seen to be bad was bad
+    ],
+)
+def test_an_hour_of_which_most_is_not_known_is_not_healthy(
+    known: int, of: int, verdict: str, shown: str
+) -> None:
+    for n in range(of):
+        sample(NOW + n * MINUTE, verdict=verdict if n < known else "unknown")
+    (point,) = history.hourly("testnet", start=NOW, end=NOW + HOUR)
+    assert point["verdict"] == shown
+
+
+def test_an_hour_stays_whole_while_its_samples_grow_too_old() -> None:
+    for n in range(60):
+        sample(NOW + n * MINUTE)
+    samples.fold_hours(now=NOW + HOUR)
+    history.prune(now=NOW + timedelta(days=7, minutes=30))
+    (point,) = history.hourly("testnet", start=NOW, end=NOW + HOUR)
+    assert point["samples"] == 60
+    history.prune(now=NOW + timedelta(days=7, hours=1))
+    (point,) = history.hourly("testnet", start=NOW, end=NOW + HOUR)
+    assert (point["samples"], ChainSample.objects.exists()) == (60, False)
+
+
 def test_blocks_are_counted_once_and_those_of_before_the_first_look_never() -> None:
     made = fake_chain()
     made.watch(now=NOW)

@@ -63,7 +63,15 @@ def test_a_lag_is_judged_by_blocks_and_time(
 ) -> None:
     one = judged(view(lag_blocks=blocks, lag_ms=lag_ms), bt_ms=bt_ms)
     assert one.state is state
-    assert causes(one) == ([] if state is State.OK else ["lagBlocks"])
+    by_time = lag_ms >= 30_000
+    assert causes(one) == ([] if state is State.OK else ["lagMs" if by_time else "lagBlocks"])
+
+
+def test_what_is_excluded_is_told_by_the_limit_that_it_broke() -> None:
+    (by_time,) = judged(view(lag_blocks=3, lag_ms=36_000), bt_ms=12_000).troubles
+    assert (by_time.value, by_time.limit) == (36_000, 30_000)
+    (by_blocks,) = judged(view(lag_blocks=17, lag_ms=29_999), bt_ms=2_000).troubles
+    assert (by_blocks.value, by_blocks.limit) == (17, 16)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,12 @@ def payload(**others: Any) -> dict[str, Any]:
     }
 
 
+def told_of(one: dict[str, Any], *, at: datetime) -> Told:
+    return Told(payload=one, digest=changes.digest(one), at=at)
+
+
 def decided(fresh: dict[str, Any], *, after: timedelta = timedelta(minutes=1)) -> Decision:
-    told = Told(payload=payload(), at=NOW - after)
+    told = told_of(payload(), at=NOW - after)
     return changes.decide(told, fresh, BANDS, now=NOW)
 
 
@@ -89,21 +93,25 @@ def test_a_reason_is_the_same_one_whatever_its_value() -> None:
     def because(value: int, **others: str) -> dict[str, Any]:
         return payload(reasons=[{"rule": "headAge", "value": value, "limit": 60_000, **others}])
 
-    assert not changes.differs(because(70_000), because(900_000), BANDS)
-    assert changes.differs(because(70_000), because(70_000, provider="alchemy"), BANDS)
+    assert not changes.differs(told_of(because(70_000), at=NOW), because(900_000), BANDS)
+    assert changes.differs(
+        told_of(because(70_000), at=NOW), because(70_000, provider="alchemy"), BANDS
+    )
 
 
 def test_the_order_of_providers_and_reasons_is_no_news() -> None:
     both = [provider(), provider(name="alchemy")]
-    assert not changes.differs(payload(providers=both), payload(providers=both[::-1]), BANDS)
+    assert not changes.differs(
+        told_of(payload(providers=both), at=NOW), payload(providers=both[::-1]), BANDS
+    )
 
 
 def test_a_slow_drift_is_told_when_it_has_left_what_was_told() -> None:
-    told, count = Told(payload=payload(), at=NOW), 0
+    told, count = told_of(payload(), at=NOW), 0
     for step in range(1, 101):  # each step of 0.2 is far within the dead band of 2.0
         fresh = payload(tps=str(20 + Decimal(step) / 5))
         if changes.decide(told, fresh, BANDS, now=NOW) is Decision.CHANGED:
-            told, count = Told(payload=fresh, at=NOW), count + 1
+            told, count = told_of(fresh, at=NOW), count + 1
     assert count == 6
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from apps.stats import collection, tasks
-from apps.stats.models import ChainHour, ChainSample, ChainWatch, Published
-from apps.stats.tests.watching import NOW
+from apps.stats import collection, collectors, publishing, tasks
+from apps.stats.chains import telling
+from apps.stats.collectors import Called
+from apps.stats.models import ChainSample, ChainWatch, Collector, ProviderAnswer, Published
+from apps.stats.tests.watching import NOW, fake_chain, silent
 from moonx.core import clock
 from moonx.core.metrics import task_runs
 
@@ -45,14 +47,39 @@ def test_without_any_upstream_the_tasks_say_what_they_did(committed_db: None) ->
 
 
 @pytest.mark.django_db
-def test_subjects_of_which_nothing_was_heard_for_a_week_are_forgotten() -> None:
-    for days, slug in ((8, "gone"), (6, "here")):
-        at = NOW - timedelta(days=days)
-        Published.objects.create(subject=f"chain:{slug}", as_of=at, payload={})
-        ChainWatch.objects.create(chain=slug, looked_at=at)
-    numbers = collection.prune(now=NOW)
-    assert numbers == {"chains": 1, "bridges": 0, "subjects": 1}
-    assert Published.objects.get().subject == "chain:here"
+def test_what_nothing_was_heard_of_for_a_week_is_forgotten() -> None:
+    gone, here = fake_chain(), fake_chain(slug="here", chain_id=7)
+    gone.watch(now=NOW)
+    here.watch(now=NOW + timedelta(days=2))
+    assert (ChainSample.objects.count(), ProviderAnswer.objects.count()) == (2, 4)
+    numbers = collection.prune(now=NOW + timedelta(days=8))
+    # The sample and the watch of the one that is gone, and the answers of both.
+    assert numbers == {"chains": 6, "bridges": 0, "subjects": 1, "collectors": 0}
+    assert set(publishing.newest("")) == {"chain:here"}
     assert ChainWatch.objects.get().chain == "here"
-    assert not ChainHour.objects.exists()
-    assert not ChainSample.objects.exists()
+    assert ChainSample.objects.get().chain == "here"
+    assert not ProviderAnswer.objects.exists()
+    assert collection.prune(now=NOW + timedelta(days=8))["subjects"] == 0
+
+
+@pytest.mark.django_db
+def test_who_was_not_asked_for_a_week_is_no_collector_any_more() -> None:
+    for days, name in ((8, "gone"), (6, "here")):
+        called = Called(provider=name, fault=None, duration_ms=1)
+        collectors.tell("stats.collect_all", [called], now=NOW - timedelta(days=days))
+    assert collection.prune(now=NOW)["collectors"] == 1
+    assert Collector.objects.get().provider == "here"
+
+
+@pytest.mark.django_db
+def test_a_subject_that_comes_back_goes_on_with_its_numbers() -> None:
+    made = fake_chain()
+    made.watch(now=NOW)
+    silent(made)
+    made.watch(now=NOW + timedelta(minutes=1))
+    assert made.told()["seq"] == 2
+    later = NOW + timedelta(days=9)
+    collection.prune(now=later)
+    assert telling.snapshot(made.chain) == []
+    made.watch(now=later)
+    assert made.told()["seq"] == 3

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from apps.stats import llama
-from apps.stats.llama import Figures, Locked
+from apps.stats.chains import volumes
+from apps.stats.llama import Figures, Locked, Said
+from apps.stats.models import Collector
 from apps.stats.tests.answering import Answering, Says
+from apps.stats.tests.watching import NOW
 from moonx.core.resilience import limits
 from moonx.core.resilience.budget import declared
 from moonx.core.upstream.faults import CallFailed, Fault
@@ -104,7 +107,7 @@ def test_a_volume_that_is_none_is_malformed(server: Answering, body: bytes) -> N
 
 
 def test_chains_that_it_knows_are_asked_for_at_once(asked: Answering) -> None:
-    assert llama.volumes([ETHEREUM, LOCAL]) == {
+    assert llama.volumes([ETHEREUM, LOCAL]).figures == {
         "ethereum": Figures(
             volume24h_usd=Decimal(800_000_000),
             tvl_usd=Decimal("65998652431.40"),
@@ -116,7 +119,7 @@ def test_chains_that_it_knows_are_asked_for_at_once(asked: Answering) -> None:
 
 def test_what_fails_is_left_out_and_costs_nothing_else(asked: Answering) -> None:
     asked.paths["/overview/dexs/Ethereum"] = Says(status=500)
-    (found,) = llama.volumes([ETHEREUM, OPTIMISM]).items()
+    (found,) = llama.volumes([ETHEREUM, OPTIMISM]).figures.items()
     assert found == (
         "ethereum",
         Figures(volume24h_usd=None, tvl_usd=Decimal("65998652431.40"), simulated=False),
@@ -124,8 +127,15 @@ def test_what_fails_is_left_out_and_costs_nothing_else(asked: Answering) -> None
     assert [one.path for one in asked.asked].count("/overview/dexs/Ethereum") == 2
     assert limits.of(llama.TARGET.provider).budget == declared(per_minute=llama.PER_MINUTE)
     asked.paths["/v2/chains"] = Says(status=502, body=b"Internal error")
-    assert llama.volumes([ETHEREUM]) == {}
-    assert llama.volumes([LOCAL]) == {}
+    assert llama.volumes([ETHEREUM]).figures == {}
+    assert llama.volumes([LOCAL]) == Said(figures={})
+
+
+def test_how_its_calls_went_is_told_to_operators(asked: Answering) -> None:
+    volumes.collect(now=NOW)
+    row = Collector.objects.get(name="stats.collect_all", provider="defillama")
+    # Ethereum's volume and the list of what is locked came; no other chain was found.
+    assert (row.successes, row.failures > 0, row.last_success_at) == (2, True, NOW)
 
 
 def test_the_simulator_s_figures_are_marked(
@@ -133,7 +143,7 @@ def test_the_simulator_s_figures_are_marked(
 ) -> None:
     with Simulator() as simulator:
         settings.ENV = settings.ENV.model_copy(update={"simulator_url": simulator.url})
-        found = llama.volumes([ETHEREUM, OPTIMISM, REI, LOCAL])
+        found = llama.volumes([ETHEREUM, OPTIMISM, REI, LOCAL]).figures
     assert found.keys() == {"ethereum", "optimism", "rei"}
     assert all(one.simulated for one in found.values())
     assert all(one.volume24h_usd and one.tvl_usd for one in found.values())

@@ -12,7 +12,7 @@ from apps.stats import overview, publishing
 from apps.stats.activity import scanning
 from apps.stats.chains import volumes
 from apps.stats.changes import Bands
-from apps.stats.llama import Figures
+from apps.stats.llama import Figures, Said
 from apps.stats.models import ActivityCursor, ChainVolume, Published
 from apps.stats.publishing import News
 from apps.stats.tests.made_chain import NOON, NOON_S, MadeChain
@@ -60,7 +60,7 @@ def figures(volume: str | None, locked: str | None, *, simulated: bool = False) 
 
 
 def collect(told_by_llama: dict[str, Figures], *, after: timedelta = timedelta(0)) -> None:
-    volumes.collect(now=NOW + after, ask=lambda _: told_by_llama)
+    volumes.collect(now=NOW + after, ask=lambda _: Said(figures=told_by_llama))
 
 
 def test_before_anything_is_known_nothing_is_zero() -> None:
@@ -125,9 +125,9 @@ def test_a_simulated_figure_does_not_stay_beside_a_real_one() -> None:
 def test_llama_is_asked_for_the_chains_that_it_knows_and_operators_want() -> None:
     asked: list[str] = []
 
-    def ask(chains: Iterable[Chain]) -> dict[str, Figures]:
+    def ask(chains: Iterable[Chain]) -> Said:
         asked.extend(chain.slug for chain in chains)
-        return {}
+        return Said(figures={})
 
     Chain.objects.filter(slug="bsc").update(is_enabled=False)
     assert volumes.collect(now=NOW, ask=ask) == 0
