@@ -193,7 +193,7 @@ def test_a_stale_provider_takes_nothing_back(server: LyingServer, local: Chain) 
 
 
 @in_database
-def test_a_head_neither_goes_back_from_run_to_run_nor_jumps_ahead(server: LyingServer) -> None:
+def test_a_head_does_not_go_back_from_run_to_run(server: LyingServer) -> None:
     with LyingServer(server.chain) as other:
         reader = reader_of(server, other)
         first = Providers(reader).tip()

@@ -30,6 +30,7 @@ def news(*, healthy: int = 1, active: int | None = 100, at: datetime = NOW) -> N
         volume24h=None,
         tvl=None,
         simulated=False,
+        simulated_bridges=False,
     )
     return News(subject="overview", event=event, bands=BANDS)
 

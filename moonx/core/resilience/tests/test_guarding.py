@@ -247,7 +247,7 @@ class Ended(BaseException):
 class Struck(LocalCircuit):
     """Has a lease, and is ended before its call begins."""
 
-    def _probe(self, *_: object, **__: object) -> None:  # type: ignore[override]
+    def _probe(self, *_: object, **__: object) -> None:
         raise Ended
 
 
