@@ -8,12 +8,14 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from pydantic import SecretStr
 
-from apps.stats.activity import following
+from apps.stats.activity import scanning
+from apps.stats.activity.source import Providers
 from apps.stats.models import ActivityLeaf
 from moonx.core import clock
 from moonx.core.chains import registry
 from moonx.core.chains.generated import GeneratedChain
 from moonx.core.chains.lying import Lie, LyingServer
+from moonx.core.chains.reader import Reader
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_valkey")]
 
@@ -38,7 +40,8 @@ def run(*arguments: str) -> str:
 
 
 def scan() -> None:
-    following.follow(registry.find("local"), now=clock.db_now())
+    """The newest hour; what is older is left for the command."""
+    scanning.scan("local", Providers(Reader.of(registry.find("local"))), now=clock.db_now())
 
 
 def fails(*arguments: str) -> CommandError:

@@ -203,11 +203,12 @@ def test_of_two_halves_the_one_that_left_what_was_known_is_on_a_fork() -> None:
     made = fake_chain()
     made.providers = {"a": Behaviour(), "b": Behaviour()}
     made.watch(now=NOW)
+    before = ChainHeader.objects.order_by("-number")[0].number
     made.providers["a"].fork = "x"
     made.anchor = made.blocks[-5].number  # another process's reader asks by the head that it knew
     minutes(made, 1)
     assert (made.told()["verdict"], states(made)) == ("healthy", {"a": "excluded", "b": "ok"})
-    assert ChainHeader.objects.order_by("-number")[0].number == made.blocks[-1].number
+    assert ChainHeader.objects.order_by("-number")[0].number > before
 
 
 def test_operators_are_told_of_a_chain_that_nobody_ever_saw() -> None:
