@@ -54,10 +54,11 @@ def key(name: str, number: int) -> str:
 
 
 def flush() -> None:
-    """Valkey forgets all circuits of this run."""
+    """Valkey forgets all circuits of this run, at one moment as FLUSHALL does."""
     client = valkey.client()
-    for name in client.scan_iter(match=valkey.key("*"), count=1000):
-        client.delete(name)
+    names = list(client.scan_iter(match=valkey.key("*"), count=1000))
+    if names:
+        client.delete(*names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,8 @@ def run(
         for i in range(processes)
     ]
     flown = [_round(number, processes, each=each) for number in range(n)]
+    if odd := {number: count for number, count in enumerate(flown) if count != 1}:
+        say(f"probes of the rounds that did not have one: {odd}")
     for i in range(processes):
         board().lpush(key("go", i), END)
     endings = [nursery.wait(pid) for pid in children]
