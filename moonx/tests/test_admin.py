@@ -29,11 +29,13 @@ from apps.exchange.models import (
     Trade,
     Trader,
 )
+from apps.stats.models import Published
 from moonx import schedule
+from moonx.admin import statistics
 from moonx.celery import app
 from moonx.core import clock, valkey
-from moonx.core.intervals import Interval
-from moonx.core.models import Cursor, Heartbeat
+from moonx.core.intervals import Interval, to_ms
+from moonx.core.models import Circuit, Cursor, Heartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -318,7 +320,9 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
     Cursor.objects.update(updated_at=long_ago)
     response = staff.get("/admin/")
     cards = {card.title: card for card in response.context["cards"]}
-    assert not any(card.is_fine for card in cards.values())
+    # Those of statistics have tests of their own.
+    own = {card.title for card in statistics.cards(now=clock.db_now())}
+    assert not any(card.is_fine for title, card in cards.items() if title not in own)
     assert cards["Silent processes"].sentence == "relay"
     assert "exchange.update_tickers" in cards["Late tasks"].sentence
     assert "is the relay running?" in cards["Events waiting"].sentence
@@ -338,5 +342,10 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
 def test_the_first_page_is_calm_when_nothing_is_amiss(staff: Client) -> None:
     schedule.install()
     close_all()
+    # Circuits are committed on a connection of their own, also by tests that roll back.
+    Circuit.objects.all().delete()
+    now = clock.db_now()
+    quotes = {"verdict": "healthy", "reasons": [], "errors": {}, "sampledAt": to_ms(now)}
+    Published.objects.create(subject="bridge:relay:base:bsc:100", payload=quotes, as_of=now)
     response = staff.get("/admin/")
     assert all(card.is_fine for card in response.context["cards"])
