@@ -60,8 +60,3 @@ class Chain(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def block_time_s(self) -> float:
-        """Usual seconds from block to block."""
-        return self.block_time_ms / 1000
