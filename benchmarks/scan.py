@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from web3 import HTTPProvider, Web3
-
 from benchmarks import chain_node, etl
 from benchmarks.chain_node import FIRST
 from benchmarks.harness import Bench, Rounds, load
 from moonx.core.chains import providers, registry
 from moonx.core.chains.reader import Reader
+from moonx.core.chains.web3py import HTTPProvider, Web3
 
 FULL_N = 2_000  # blocks of 5 transactions
 # Transactions in a block, and the share of FULL_N blocks: a scan of each takes about as long.
