@@ -35,7 +35,7 @@ from moonx.admin import statistics
 from moonx.celery import app
 from moonx.core import clock, valkey
 from moonx.core.intervals import Interval, to_ms
-from moonx.core.models import Circuit, Cursor, Heartbeat
+from moonx.core.models import Cursor, Heartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -342,8 +342,6 @@ def test_the_first_page_tells_what_needs_a_human_and_leads_there(
 def test_the_first_page_is_calm_when_nothing_is_amiss(staff: Client) -> None:
     schedule.install()
     close_all()
-    # Circuits are committed on a connection of their own, also by tests that roll back.
-    Circuit.objects.all().delete()
     now = clock.db_now()
     quotes = {"verdict": "healthy", "reasons": [], "errors": {}, "sampledAt": to_ms(now)}
     Published.objects.create(subject="bridge:relay:base:bsc:100", payload=quotes, as_of=now)

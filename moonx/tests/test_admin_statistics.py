@@ -43,8 +43,6 @@ def card(title: str) -> Card:
 
 
 def test_an_open_circuit_is_named() -> None:
-    # Circuits are committed on a connection of their own, also by tests that roll back.
-    Circuit.objects.all().delete()
     assert card("Open circuits").is_fine
     Circuit.objects.create(
         key="k",

@@ -191,7 +191,7 @@ LAGS = {**OLD, "lag_blocks": 40, "lag_ms": 80_000}
 @pytest.mark.parametrize(
     ("those", "verdict", "faults"),
     [
-        ([provider("a"), provider("b", **LAGS)], HEALTHY, [("b", "lagBlocks")]),
+        ([provider("a"), provider("b", **LAGS)], HEALTHY, [("b", "lagMs")]),
         ([provider("a"), provider("b", **OLD)], HEALTHY, [("b", "headAge")]),
         ([provider("a"), provider("b"), provider("c", **OLD)], HEALTHY, [("c", "headAge")]),
         ([provider("a"), provider("b", **OLD), provider("c", **OLD)], UNHEALTHY, []),
@@ -215,7 +215,7 @@ def test_a_fault_is_the_chains_only_where_two_providers_see_it(
 
 def test_a_provider_is_blamed_once_for_what_is_worst() -> None:
     slow = provider("b", lag_blocks=40, lag_ms=80_000, head_age_ms=90_000, finality_lag_ms=10**9)
-    assert blamed(judge(provider("a"), slow)) == [("b", "lagBlocks")]
+    assert blamed(judge(provider("a"), slow)) == [("b", "lagMs")]
 
 
 def test_without_an_answer_the_verdict_is_unknown_with_its_reasons() -> None:

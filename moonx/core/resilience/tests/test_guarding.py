@@ -219,7 +219,7 @@ def test_the_least_bad_provider_of_a_chain_is_spared_where_all_are_open() -> Non
 
 def test_successes_of_probes_count_only_in_a_row() -> None:
     fail(times=5)
-    pass_time(61)
+    pass_time(75)
     with guarded(TARGET, timeout_s=1):
         pass  # the first of two
     version = circuits.of(TARGET).version
@@ -253,7 +253,7 @@ class Struck(LocalCircuit):
 
 def test_a_probe_that_never_began_gives_its_lease_back() -> None:
     fail(times=5)
-    pass_time(61)
+    pass_time(75)
     with pytest.raises(Ended):
         Struck(TARGET).admit(timeout_s=30, insists=False)
     succeed()
