@@ -233,7 +233,9 @@ def test_a_signal_to_make_alone_during_the_start_leaves_nothing(
 ) -> None:
     makefile = home.with_name("Makefile")
     makefile.write_text(f"up:\n\t@{sys.executable} -m moonx.up\n")
-    with up(home, command=("make", "-f", str(makefile), "up")) as stack:
+    # What starts tests in the background ignores some signals, and every child would too.
+    command = ("env", "--default-signal", "make", "-f", str(makefile), "up")
+    with up(home, command=command) as stack:
         stack.wait_for("bringing the database to this version")
         stack.process.send_signal(number)
         stack.end()
