@@ -68,6 +68,8 @@ def migrate(app_url: str, owner_url: str) -> None:
 def _take_database(worker: str) -> None:
     name = f"{TEMPLATE}_{worker}"
     with psycopg.connect(os.environ["MOONX_TEST_SUPER_URL"], autocommit=True) as connection:
+        # One worker at a time: a database that another is copying cannot be copied.
+        connection.execute("SELECT pg_advisory_lock(1)")
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER moonx_owner")
     os.environ.update(

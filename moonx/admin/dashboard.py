@@ -15,6 +15,7 @@ from moonx import schedule
 from moonx.admin import statistics
 from moonx.admin.cards import Card, listed, named
 from moonx.core import clock, money, presence
+from moonx.core.cells import millisecond
 from moonx.core.models import Cursor, Heartbeat, OutboxEvent
 
 # More than a relay leaves behind between two looks.
@@ -184,8 +185,8 @@ def _lateness(*, now: datetime) -> dict[str, Any]:
         "rows": [
             [
                 found.what,
-                cells.moment(found.due),
-                cells.moment(found.done),
+                millisecond(found.due),
+                millisecond(found.done),
                 cells.lasting(found.late),
                 cells.lasting(found.overdue),
                 found.state,

@@ -1,28 +1,27 @@
 """Cells of the exchange's lists and pages: amounts as people read them, links between rows."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from apps.exchange.models import Account, Journal, JournalKind, Market, Trade
-from moonx.core import money
+from moonx.core import cells, money
+from moonx.core.cells import NOTHING
 from moonx.core.staff import column, link
 
-NOTHING = "—"
 SIDES = {"BUY": "success", "SELL": "danger"}
 MINUTE = timedelta(minutes=1)
 UNITS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
+
+# Within a second much may happen to an order.
+at = partial(cells.at, show=cells.millisecond)
 
 
 def plain(value: Decimal | None) -> str:
     """An amount without needless zeros, a dash where there is none."""
     return NOTHING if value is None else money.plain(value)
-
-
-def moment(value: datetime | None) -> str:
-    """A time to the millisecond, UTC."""
-    return NOTHING if value is None else f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}"
 
 
 def lasting(value: timedelta | None) -> str:
@@ -44,16 +43,6 @@ def amount(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, 
     @column(description=title or name.replace("_", " "), ordering=ordering)
     def cell(_admin: Any, row: Any) -> str:
         return plain(getattr(row, name))
-
-    return cell
-
-
-def at(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, Any], str]:
-    """The method of an admin that shows a moment of its row."""
-
-    @column(description=title or name.removesuffix("_at"), ordering=ordering)
-    def cell(_admin: Any, row: Any) -> str:
-        return moment(getattr(row, name))
 
     return cell
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apps.exchange import ledger
-from apps.exchange.admin.cells import NOTHING, account_link, amount, at, moment, plain
+from apps.exchange.admin.cells import account_link, amount, at, plain
 from apps.exchange.ledger.standing import standing
 from apps.exchange.models import (
     OPEN,
@@ -22,6 +22,7 @@ from apps.exchange.models import (
     Trade,
 )
 from moonx.core.admin import events_table
+from moonx.core.cells import NOTHING, millisecond
 from moonx.core.staff import (
     ReadOnlyAdmin,
     SteppedSearch,
@@ -187,7 +188,7 @@ def _entries_on(account: Account) -> Table:
                 entry.journal.kind,
                 entry.journal.source,
                 _signed(entry),
-                moment(entry.journal.created_at),
+                millisecond(entry.journal.created_at),
             )
             for entry in entries.order_by("-journal_id")[:SHOWN]
         ],

@@ -14,12 +14,10 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.exchange import orders
 from apps.exchange.admin.cells import (
-    NOTHING,
     SIDES,
     account_link,
     amount,
     at,
-    moment,
     plain,
     trade_links,
     word,
@@ -28,6 +26,7 @@ from apps.exchange.models import OPEN, Fill, Order, OrderStatus, Reason, Stage
 from apps.exchange.orders import UnknownOrder
 from moonx.core import logs
 from moonx.core.admin import events_table
+from moonx.core.cells import NOTHING, millisecond
 from moonx.core.locks import LockBusy
 from moonx.core.staff import (
     ReadOnlyAdmin,
@@ -284,7 +283,7 @@ def _fills(order: Order, fills: Sequence[Fill]) -> Table:
                 "maker" if fill.is_maker else "taker",
                 *(plain(each) for each in (fill.price, fill.quantity, fill.quote_quantity)),
                 plain(fill.fee) if fill.fee else NOTHING,
-                moment(fill.executed_at),
+                millisecond(fill.executed_at),
             )
             for fill in fills
         ],

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 
-from apps.stats.admin.cells import ago, at, moment, number
+from apps.stats.admin.cells import ago, number
 from apps.stats.models import (
     ActivityCursor,
     ActivityDay,
@@ -13,6 +13,7 @@ from apps.stats.models import (
     ActivityRecord,
     ActivityRollup,
 )
+from moonx.core.cells import at, second
 from moonx.core.staff import ReadOnlyAdmin, Table, TablesMixin, column, link
 
 SHOWN = 20
@@ -69,7 +70,7 @@ class ActivityCursorAdmin(TablesMixin, ReadOnlyAdmin):
 
 def _rows(found: Iterable[tuple[Any, ...]]) -> list[tuple[str, ...]]:
     return [
-        (moment(start), word, *(f"{value:,}" for value in values)) for start, word, *values in found
+        (second(start), word, *(f"{value:,}" for value in values)) for start, word, *values in found
     ]
 
 

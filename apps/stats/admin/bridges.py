@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from django.contrib import admin
 
-from apps.stats.admin.cells import NOTHING, at, lasting, verdict
+from apps.stats.admin.cells import lasting, verdict
 from apps.stats.models import BridgeHour, BridgeSample
+from moonx.core.cells import NOTHING, at
 from moonx.core.staff import ReadOnlyAdmin, column
 
 

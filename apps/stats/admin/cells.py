@@ -1,4 +1,4 @@
-"""Cells of the lists of statistics: moments, durations, verdicts."""
+"""Cells of the lists of statistics: durations, numbers, verdicts."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Any
 from django.utils.timesince import timesince
 
 from moonx.core import clock
+from moonx.core.cells import NOTHING
 from moonx.core.staff import column
 
-NOTHING = "—"
 VERDICTS = {
     "healthy": "success",
     "degraded": "warning",
@@ -18,24 +18,9 @@ VERDICTS = {
 }
 
 
-def moment(value: datetime | None) -> str:
-    """A time to the second, UTC."""
-    return NOTHING if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
-
-
 def ago(value: datetime | None, *, now: datetime | None = None) -> str:
     """How long ago a moment was, in words."""
     return "never" if value is None else f"{timesince(value, now or clock.db_now())} ago"
-
-
-def at(name: str, *, title: str = "", ordering: str = "") -> Callable[[Any, Any], str]:
-    """The method of an admin that shows a moment of its row."""
-
-    @column(description=title or name.removesuffix("_at").replace("_", " "), ordering=ordering)
-    def cell(_admin: Any, row: Any) -> str:
-        return moment(getattr(row, name))
-
-    return cell
 
 
 def lasting(name: str, *, title: str, ordering: str = "") -> Callable[[Any, Any], str]:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.contrib import admin
 
-from apps.stats.admin.cells import at, lasting, number, verdict
+from apps.stats.admin.cells import lasting, number, verdict
 from apps.stats.models import (
     ChainHour,
     ChainReorg,
@@ -13,6 +13,7 @@ from apps.stats.models import (
     ChainWatch,
     ProviderAnswer,
 )
+from moonx.core.cells import at
 from moonx.core.staff import ReadOnlyAdmin
 
 

@@ -2,8 +2,9 @@
 
 from django.contrib import admin
 
-from apps.stats.admin.cells import NOTHING, ago, lasting, number
+from apps.stats.admin.cells import ago, lasting, number
 from apps.stats.models import Collector
+from moonx.core.cells import NOTHING
 from moonx.core.staff import ReadOnlyAdmin, column, link
 
 

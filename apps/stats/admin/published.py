@@ -7,10 +7,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from apps.stats import freshness
-from apps.stats.admin.cells import NOTHING, VERDICTS, ago, at
+from apps.stats.admin.cells import VERDICTS, ago
 from apps.stats.models import Published
 from apps.stats.vocabulary import Verdict
 from moonx.core import clock
+from moonx.core.cells import NOTHING, at
 from moonx.core.staff import ReadOnlyAdmin, column
 
 
