@@ -5,19 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from celery.schedules import crontab
 from django.conf import settings
 from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from moonx.core import locks
 from moonx.core.locks import Lock
+from moonx.core.paces import CRON_FIELDS, next_moment, period_of
 from moonx.settings import cron
 
 SHORTEST_MONTH = timedelta(days=28)
 # Beat notes what it sent every ten seconds; only what is missing for longer is late.
 GRACE = timedelta(seconds=30)
-CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +181,9 @@ def at_first(entry: Entry) -> Entry:
 
 def _calendar(text: str) -> At:
     fields = cron.named(text)
-    moments = [_next(fields, datetime.now(UTC))]
+    moments = [next_moment(fields, datetime.now(UTC))]
     while len(moments) <= GAPS_LOOKED_AT:
-        moments.append(_next(fields, moments[-1]))
+        moments.append(next_moment(fields, moments[-1]))
     gaps = [after - before for before, after in pairwise(moments)]
     return At(**fields, period=min(gaps))
 
@@ -285,21 +284,3 @@ def _agrees(row: PeriodicTask, entry: Entry) -> bool:
     return row.crontab is not None and all(
         getattr(row.crontab, name) == value for name, value in fields.items()
     )
-
-
-def period_of(row: PeriodicTask, *, now: datetime | None = None) -> timedelta:
-    """How long a row's runs lie apart: the gap between its next two."""
-    if row.interval is not None:
-        every: timedelta = row.schedule.run_every
-        return every
-    if row.crontab is None:
-        return timedelta(0)
-    fields = {name: getattr(row.crontab, name) for name in CRON_FIELDS}
-    moment = now or datetime.now(UTC)
-    first = _next(fields, moment)
-    return _next(fields, first) - first
-
-
-def _next(fields: dict[str, str], after: datetime) -> datetime:
-    calendar = crontab(**fields, nowfun=lambda: after)
-    return after + calendar.remaining_estimate(after)

@@ -4,22 +4,38 @@ long what was known is kept."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from apps.stats.vocabulary import RANKS, Reason, Verdict
+from moonx.core import paces
 from moonx.core.intervals import to_ms
 
-# Three runs of the collector that keeps it, as the schedule has it by default, and a little.
-CHAIN_STALE_AFTER = timedelta(minutes=3, seconds=15)
-BRIDGE_STALE_AFTER = timedelta(minutes=6, seconds=15)
-OVERVIEW_STALE_AFTER = timedelta(minutes=15, seconds=15)
-ACTIVITY_STALE_AFTER = timedelta(minutes=1)
-# By how subjects begin.
-STALE_AFTER = {
-    "chain:": CHAIN_STALE_AFTER,
-    "bridge:": BRIDGE_STALE_AFTER,
-    "overview": OVERVIEW_STALE_AFTER,
-}
+# Three runs of what keeps it, as the schedule has it by default, and a little.
+A_LITTLE = timedelta(seconds=15)
+
+
+class Kind(Enum):
+    """What is kept: how its subjects begin, the task that keeps it, and after how long it is stale
+    however often that runs."""
+
+    CHAINS = ("chain:", "stats.chain_performance", 3 * timedelta(minutes=1) + A_LITTLE)
+    BRIDGES = ("bridge:", "stats.bridge_latency", 3 * timedelta(minutes=2) + A_LITTLE)
+    OVERVIEW = ("overview", "stats.collect_all", 3 * timedelta(minutes=5) + A_LITTLE)
+    ACTIVITY = ("activity:", "stats.scan_activity", 3 * timedelta(seconds=15) + A_LITTLE)
+
+    def __init__(self, prefix: str, task: str, least: timedelta) -> None:
+        self.prefix, self.task, self.least = prefix, task, least
+
+
+def after(kind: Kind) -> timedelta:
+    """How old something may be before it is stale: longer where it is kept less often by now.
+
+    Raises django.db.Error.
+    """
+    return max(kind.least, 3 * paces.of(kind.task) + A_LITTLE)
+
+
 # For how long single samples, and points by the hour, can be asked for.
 RAW_KEPT, HOURS_KEPT = timedelta(days=7), timedelta(days=90)
 RULE = "stale"
@@ -41,7 +57,12 @@ class Age:
     @property
     def is_stale(self) -> bool:
         """Whether nothing newer came when it should have."""
-        return self.ms is None or self.ms > self.after // MS
+        return self.ms is None or self.ms > self.after_ms
+
+    @property
+    def after_ms(self) -> int:
+        """From which age on it is stale."""
+        return self.after // MS
 
 
 def judged(payload: Mapping[str, Any], age: Age) -> dict[str, Any]:
@@ -50,9 +71,9 @@ def judged(payload: Mapping[str, Any], age: Age) -> dict[str, Any]:
 
     The reason tells no age, which moves with each reading: what is known is the same until then.
     """
-    found = {**payload, "isStale": age.is_stale}
+    found = {**payload, "isStale": age.is_stale, "staleAfterMs": age.after_ms}
     if age.is_stale and payload["verdict"] in RANKS[:-1]:
-        reason = Reason(rule=RULE, value=None, limit=age.after // MS)
+        reason = Reason(rule=RULE, value=None, limit=age.after_ms)
         found["verdict"] = Verdict.UNKNOWN.value
         found["reasons"] = [*payload["reasons"], reason.wire()]
     return found

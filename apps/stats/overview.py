@@ -12,6 +12,7 @@ from apps.stats.activity.sets import Hashes
 from apps.stats.bridges.telling import is_told_gone
 from apps.stats.chains import volumes
 from apps.stats.changes import Bands, DeadBand
+from apps.stats.freshness import Kind
 from apps.stats.models import ActivityCursor, Published
 from apps.stats.publishing import News
 from apps.stats.vocabulary import Verdict
@@ -41,8 +42,8 @@ def update(*, now: datetime, count: bool = True) -> bool:
         seq=0,
         heartbeat=False,
         as_of=now,
-        chains=_counts(chains, now=now, after=freshness.CHAIN_STALE_AFTER),
-        bridges=_counts(bridges, now=now, after=freshness.BRIDGE_STALE_AFTER),
+        chains=_counts(chains, now=now, after=freshness.after(Kind.CHAINS)),
+        bridges=_counts(bridges, now=now, after=freshness.after(Kind.BRIDGES)),
         active24h=_active(now=now, count=count),
         volume24h=_total(row.volume24h_usd for row in kept),
         tvl=_total(row.tvl_usd for row in kept),

@@ -26,6 +26,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from moonx import schedule
 from moonx.celery import app
+from moonx.core import paces
 from moonx.core.staff import button, column
 from moonx.settings.env import QUEUES
 
@@ -215,7 +216,7 @@ def send_now(row: PeriodicTask) -> int:
 
 
 def _expiry_s(row: PeriodicTask) -> int:
-    return max(1, int(schedule.period_of(row) / timedelta(seconds=1)))
+    return max(1, int(paces.period_of(row) / timedelta(seconds=1)))
 
 
 @admin.register(IntervalSchedule)

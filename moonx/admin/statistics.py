@@ -12,10 +12,11 @@ from apps.stats import freshness, publishing
 from apps.stats.admin.collectors import state_of
 from apps.stats.bridges import corridors
 from apps.stats.bridges.telling import is_told_gone
+from apps.stats.freshness import Kind
 from apps.stats.models import ActivityCursor, Collector
 from apps.stats.vocabulary import Verdict
-from moonx import schedule
 from moonx.admin.cards import Card, listed, named
+from moonx.core import paces
 from moonx.core.chains import registry
 from moonx.core.resilience.circuit import CircuitState
 from moonx.core.resilience.models import Circuit
@@ -49,7 +50,7 @@ def _circuits() -> Card:
 
 def _chains(*, now: datetime) -> Card:
     """Chains that are on and do not do well, or of which that is not known."""
-    rows, after = publishing.newest("chain:"), freshness.CHAIN_STALE_AFTER
+    rows, after = publishing.newest("chain:"), freshness.after(Kind.CHAINS)
     shown = {
         chain.slug: freshness.verdict(row.payload, now=now, after=after) if row else None
         for chain in registry.enabled()
@@ -60,7 +61,7 @@ def _chains(*, now: datetime) -> Card:
 
 def _bridges(*, now: datetime) -> Card:
     """Bridges that are watched and do not do well, or of which that is not known."""
-    after = freshness.BRIDGE_STALE_AFTER
+    after = freshness.after(Kind.BRIDGES)
     shown = {
         subject.removeprefix("bridge:"): freshness.verdict(row.payload, now=now, after=after)
         for subject, row in sorted(publishing.newest("bridge:").items())
@@ -147,7 +148,7 @@ def _late(row: Collector, entry: PeriodicTask | None, *, now: datetime) -> str:
         return "off"
     if row.last_success_at is None:
         return "never had any"
-    overdue = now - row.last_success_at - schedule.period_of(entry, now=now)
+    overdue = now - row.last_success_at - paces.period_of(entry, now=now)
     return f"{overdue.total_seconds():.0f} s" if overdue > timedelta(0) else "—"
 
 

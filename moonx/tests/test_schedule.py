@@ -9,6 +9,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from apps.exchange import freshness
 from moonx import schedule
 from moonx.celery import app
+from moonx.core import paces
 from moonx.schedule import SCHEDULE, Entry
 from moonx.settings.env import QUEUES
 
@@ -73,7 +74,7 @@ def test_a_message_expires_within_its_period_whenever_it_is_sent(entry: Entry) -
     schedule.install()
     row = PeriodicTask.objects.get(name=entry.task)
     for month in range(1, 13):
-        period = schedule.period_of(row, now=datetime(2026, month, 1, 12, tzinfo=UTC))
+        period = paces.period_of(row, now=datetime(2026, month, 1, 12, tzinfo=UTC))
         assert 0 < (row.expire_seconds or 0) <= period.total_seconds()
 
 
@@ -157,7 +158,7 @@ def test_what_runs_differently_from_the_table_is_told() -> None:
 def test_a_period_is_the_gap_between_the_next_two_runs() -> None:
     monthly = PeriodicTask(crontab=CrontabSchedule(minute="0", hour="0", day_of_month="1"))
     february = datetime(2026, 1, 20, tzinfo=UTC)
-    assert schedule.period_of(monthly, now=february) == timedelta(days=28)
+    assert paces.period_of(monthly, now=february) == timedelta(days=28)
 
 
 def test_the_environment_says_when_an_entry_runs_at_first(settings: Any) -> None:

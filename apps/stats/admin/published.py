@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from apps.stats import freshness
 from apps.stats.admin.cells import VERDICTS, ago
+from apps.stats.freshness import Kind
 from apps.stats.models import Published
 from apps.stats.vocabulary import Verdict
 from moonx.core import clock
@@ -56,8 +57,9 @@ class AgeFilter(admin.SimpleListFilter):
             return queryset
         now = clock.db_now()
         is_stale = Q()
-        for prefix, after in freshness.STALE_AFTER.items():
-            is_stale |= Q(subject__startswith=prefix, as_of__lt=now - after)
+        for kind in (Kind.CHAINS, Kind.BRIDGES, Kind.OVERVIEW):
+            before = now - freshness.after(kind)
+            is_stale |= Q(subject__startswith=kind.prefix, as_of__lt=before)
         return queryset.filter(is_stale)
 
 

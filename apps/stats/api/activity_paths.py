@@ -14,7 +14,7 @@ from apps.stats.activity.windows import COUNTS, Activity
 from apps.stats.api import asked, remembered, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
 from apps.stats.api.asked import OfChain, Within, aligned
-from apps.stats.freshness import Age
+from apps.stats.freshness import Age, Kind
 from apps.stats.models import ActivityCursor
 from moonx.core import clock
 from moonx.core.chains.models import Chain
@@ -45,7 +45,7 @@ def activity(request: HttpRequest, wanted: Query[Wanted]) -> HttpResponse:
     row = ActivityCursor.objects.filter(pk=chain.slug).first()
     found = remembered.activity(chain.slug, window.start, window.end, remembered.version(row))
     now_ms, updated_ms = to_ms(now), to_ms(row.updated_at) if row and row.updated_at else None
-    age = Age.of(updated_ms, now_ms=now_ms, after=freshness.ACTIVITY_STALE_AFTER)
+    age = Age.of(updated_ms, now_ms=now_ms, after=freshness.after(Kind.ACTIVITY))
     body = {
         **_of_chain(chain),
         "from": to_ms(window.start),
@@ -57,6 +57,7 @@ def activity(request: HttpRequest, wanted: Query[Wanted]) -> HttpResponse:
         "lastProcessedBlock": row.last_block if row else None,
         "updatedAt": updated_ms,
         "isStale": age.is_stale,
+        "staleAfterMs": age.after_ms,
     }
     return answer(request, body, asOf=now_ms, ageMs=age.ms)
 

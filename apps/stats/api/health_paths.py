@@ -10,7 +10,7 @@ from ninja import Router
 from apps.stats import freshness, publishing
 from apps.stats.api import blanks, schemas
 from apps.stats.api.answers import FAULTS, answer, weighing
-from apps.stats.freshness import Age
+from apps.stats.freshness import Age, Kind
 from moonx.core import clock
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
@@ -38,7 +38,7 @@ def chains(request: HttpRequest) -> HttpResponse:
         (_described(chain, is_enabled=chain.slug in on), _payload(rows, chain))
         for chain in registry.all()
     ]
-    return _list(request, "chains", items, after=freshness.CHAIN_STALE_AFTER)
+    return _list(request, "chains", items, after=freshness.after(Kind.CHAINS))
 
 
 @router.get("/bridges", response={200: schemas.Bridges, **FAULTS}, by_alias=True)
@@ -50,7 +50,7 @@ def bridges(request: HttpRequest) -> HttpResponse:
     """
     rows = publishing.newest("bridge:")
     items: list[Item] = [({}, rows[subject].payload) for subject in sorted(rows)]
-    return _list(request, "bridges", items, after=freshness.BRIDGE_STALE_AFTER)
+    return _list(request, "bridges", items, after=freshness.after(Kind.BRIDGES))
 
 
 @router.get("/overview", response={200: schemas.Overview, **FAULTS}, by_alias=True)
@@ -64,9 +64,9 @@ def overview(request: HttpRequest) -> HttpResponse:
     now_ms = to_ms(clock.db_now())
     payload = dict(row.payload) if row else blanks.overview()
     payload["publishedAt"] = payload.pop("asOf")
-    after = freshness.OVERVIEW_STALE_AFTER
+    after = freshness.after(Kind.OVERVIEW)
     age = Age.of(payload["publishedAt"], now_ms=now_ms, after=after)
-    payload["isStale"] = age.is_stale
+    payload["isStale"], payload["staleAfterMs"] = age.is_stale, age.after_ms
     return answer(request, payload, asOf=now_ms, ageMs=age.ms)
 
 

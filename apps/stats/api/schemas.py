@@ -79,6 +79,7 @@ class Aged(Camel):
 
     age_ms: Lasting | None
     is_stale: bool
+    stale_after_ms: Lasting
 
 
 class ChainShown(ChainFigures, Aged):

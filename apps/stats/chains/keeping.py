@@ -12,7 +12,7 @@ from apps.stats.chains.following import Followed
 from apps.stats.chains.looking import Look
 from apps.stats.chains.providers import Provider
 from apps.stats.chains.rows import Memory
-from apps.stats.chains.settling import FORGOTTEN, GOOD_SAMPLES, Standing
+from apps.stats.chains.settling import GOOD_SAMPLES, Standing
 from apps.stats.chains.telling import Told
 from apps.stats.chains.verdicts import Measured, Opinion, Rule, Usual
 from apps.stats.chains.weighing import Window
@@ -96,7 +96,7 @@ def weigh(looked: Looked, watch: ChainWatch) -> Kept:
     Touches no database.
     """
     chain, look, memory = looked.chain, looked.look, looked.memory
-    was_absent = _note_absence(watch, look)
+    was_absent = _note_absence(watch, look, forgotten_after=memory.forgotten_after)
     followed = _followed(watch, look, memory, was_absent=was_absent)
     reorg = _reorg(watch, look, followed)
     watch.finalized = _finalized(watch, look, is_anew=followed.is_anew)
@@ -117,11 +117,11 @@ def weigh(looked: Looked, watch: ChainWatch) -> Kept:
     )
 
 
-def _note_absence(watch: ChainWatch, look: Look) -> bool:
+def _note_absence(watch: ChainWatch, look: Look, *, forgotten_after: timedelta) -> bool:
     """Whether nobody looked for a while, or ever; what stood still meanwhile may have been stopped
     together with us."""
     before = watch.looked_at
-    was_absent = before is None or look.at - before > FORGOTTEN
+    was_absent = before is None or look.at - before > forgotten_after
     if was_absent:
         watch.unwatched_from, watch.unwatched_to = before, look.at
     return was_absent
@@ -165,7 +165,12 @@ def _told(looked: Looked, watch: ChainWatch, seen: Window, of_reorgs: Sequence[C
     )
     usual, forks = _usual(chain, memory), weighing.forks(look)
     opinion = verdicts.judge(measured, judged, usual, forks=forks)
-    settled = settling.settle(rows.standing(watch), opinion.verdict, now=look.at)
+    settled = settling.settle(
+        rows.standing(watch),
+        opinion.verdict,
+        now=look.at,
+        forgotten_after=memory.forgotten_after,
+    )
     watch.standing = rows.spelled(settled)
     if look.is_answered and not look.agreement.is_split:
         watch.sampled_at = look.at

@@ -8,13 +8,15 @@ from typing import Any
 
 from django.db import connection
 
+from apps.stats import freshness
 from apps.stats.chains import providers, volumes
 from apps.stats.chains.figures import Hole
 from apps.stats.chains.following import KEPT, Followed, Reorg
 from apps.stats.chains.looking import Known, Probe
 from apps.stats.chains.providers import Answer
-from apps.stats.chains.settling import Standing
+from apps.stats.chains.settling import FORGOTTEN, Standing
 from apps.stats.chains.verdicts import Reorgs
+from apps.stats.freshness import Kind
 from apps.stats.models import ChainHeader, ChainReorg, ChainVolume, ChainWatch, ProviderAnswer
 from apps.stats.vocabulary import Verdict
 from moonx.core.chains.blocks import Header
@@ -58,6 +60,7 @@ class Memory:
     """What the rows know of a chain before a look."""
 
     watch: ChainWatch
+    forgotten_after: timedelta = FORGOTTEN  # what was known longer ago says nothing of now
     headers: Sequence[Header] = ()
     answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
     reorgs: Sequence[ChainReorg] = ()
@@ -85,9 +88,11 @@ def remember(chains: Collection[str], *, now: datetime) -> dict[str, Memory]:
     tps = usual_tps(slugs, now=now)
     reorgs = _reorgs(slugs, since=now - REORGS_OF)
     told_volumes = volumes.known(slugs, now=now)
+    forgotten_after = max(FORGOTTEN, freshness.after(Kind.CHAINS))
     return {
         watch.chain: Memory(
             watch=watch,
+            forgotten_after=forgotten_after,
             headers=headers.get(watch.chain, ()),
             answers=told.get(watch.chain, {}),
             reorgs=reorgs.get(watch.chain, ()),

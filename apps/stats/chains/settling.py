@@ -9,7 +9,7 @@ from apps.stats.vocabulary import RANKS, Verdict
 
 BAD_SAMPLES = 2  # to go down
 GOOD_SAMPLES, GOOD_FOR = 3, timedelta(seconds=60)  # to come up
-# What was settled longer ago says nothing of now.
+# What was settled longer ago says nothing of now, unless chains are looked at less often.
 FORGOTTEN = timedelta(minutes=5)
 
 
@@ -38,13 +38,19 @@ class Standing:
         return self.bound is not None and _rank(self.bound) < _rank(self.verdict)
 
 
-def settle(standing: Standing | None, sampled: Verdict, *, now: datetime) -> Standing | None:
+def settle(
+    standing: Standing | None,
+    sampled: Verdict,
+    *,
+    now: datetime,
+    forgotten_after: timedelta = FORGOTTEN,
+) -> Standing | None:
     """What stands after one more sample; None where nothing was ever known, or too long ago.
 
-    A sample that is unknown leaves things as they stand for five minutes. Where nothing stands, the
+    A sample that is unknown leaves things as they stand for so long. Where nothing stands, the
     first sample that is known settles it.
     """
-    if standing is not None and now - standing.at > FORGOTTEN:
+    if standing is not None and now - standing.at > forgotten_after:
         standing = None
     if sampled is Verdict.UNKNOWN:
         return standing

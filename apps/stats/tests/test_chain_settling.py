@@ -17,13 +17,16 @@ LETTERS = {
 }
 
 
-def shown(samples: str, *, every_s: float = 60) -> str:
+def shown(
+    samples: str, *, every_s: float = 60, forgotten_after: timedelta = settling.FORGOTTEN
+) -> str:
     """What is shown after each sample, a letter for each."""
     standing: Standing | None = None
     told = ""
     for n, letter in enumerate(samples):
         sampled = LETTERS[letter]
-        standing = settling.settle(standing, sampled, now=NOW + timedelta(seconds=n * every_s))
+        now = NOW + timedelta(seconds=n * every_s)
+        standing = settling.settle(standing, sampled, now=now, forgotten_after=forgotten_after)
         told += next(
             one for one, verdict in LETTERS.items() if verdict is settling.shown(standing, sampled)
         )
@@ -75,3 +78,9 @@ def test_a_verdict_follows_its_samples_with_patience(samples: str, told: str) ->
 )
 def test_three_good_samples_must_also_take_a_minute(every_s: float, told: str) -> None:
     assert shown("uhhhhh", every_s=every_s) == told
+
+
+def test_a_verdict_is_as_patient_where_a_chain_is_looked_at_less_often() -> None:
+    every_s, forgotten_after = 600, timedelta(minutes=30)
+    assert shown("hdhhdd", every_s=every_s) == "hdhhdd"  # each sample is all that is known
+    assert shown("hdhhdd", every_s=every_s, forgotten_after=forgotten_after) == "hhhhhd"

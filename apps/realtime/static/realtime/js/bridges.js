@@ -91,7 +91,7 @@ async function loadPoints() {
 export function take(row) {
   const key = keyOf(row);
   if (!isNews(row, rows.get(key))) return;
-  rows.set(key, { isStale: false, ...row });
+  rows.set(key, { isStale: false, staleAfterMs: rows.get(key)?.staleAfterMs, ...row });
   if (key === chosen) bridge.renew();
 }
 

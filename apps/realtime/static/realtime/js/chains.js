@@ -57,7 +57,7 @@ export function fail(message, retry) {
 
 function put(chain) {
   const held = chains.get(chain.chainId);
-  const fresh = { ...(held && { name: held.name, isEnabled: held.isEnabled }), ...chain };
+  const fresh = { ...(held && { name: held.name, isEnabled: held.isEnabled, staleAfterMs: held.staleAfterMs }), ...chain };
   chains.set(chain.chainId, { ...fresh, ...headOf(fresh, held) });
 }
 

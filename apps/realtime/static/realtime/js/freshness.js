@@ -6,9 +6,9 @@ import { since } from "./format.js";
 // The server tells of what did not change every five minutes: what is older is no longer told of.
 const SILENT_MS = 390_000;
 
-/** Whether a sample is too old to be taken for the present. */
-export function isStale({ sampledAt, isStale: told }, now) {
-  return Boolean(told) || sampledAt === null || now - sampledAt > SILENT_MS;
+/** Whether a sample is too old to be taken for the present; where operators have things looked at less often, later. */
+export function isStale({ sampledAt, isStale: told, staleAfterMs = 0 }, now) {
+  return Boolean(told) || sampledAt === null || now - sampledAt > Math.max(SILENT_MS, staleAfterMs);
 }
 
 /** The verdict that may be relied on: of what is stale nobody knows that it is still well. */

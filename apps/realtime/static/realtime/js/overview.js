@@ -26,7 +26,7 @@ export function fail(message) {
 
 export function take(fresh) {
   if (!isNewer(fresh, overview)) return;
-  overview = fresh;
+  overview = { staleAfterMs: overview?.staleAfterMs, ...fresh };
 }
 
 export function draw() {
@@ -55,6 +55,6 @@ function put(node, words, full = "", simulated = false) {
 export function tick() {
   if (!overview) return;
   const { asOf } = overview;
-  const stale = asOf !== null && (overview.isStale || now() - asOf > SILENT_MS);
+  const stale = asOf !== null && (overview.isStale || now() - asOf > Math.max(SILENT_MS, overview.staleAfterMs ?? 0));
   text(nodes.said, stale ? `${age(now() - asOf)} old` : "");
 }

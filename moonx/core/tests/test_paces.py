@@ -1,0 +1,53 @@
+"""How often tasks run, as operators have it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from moonx.core import paces
+
+pytestmark = pytest.mark.django_db
+TASK = "stats.chain_performance"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> Iterator[None]:
+    paces.forget()
+    yield
+    paces.forget()
+
+
+def entry(seconds: int) -> PeriodicTask:
+    pace = IntervalSchedule.objects.create(every=seconds, period=IntervalSchedule.SECONDS)
+    return PeriodicTask.objects.create(name=TASK, task=TASK, interval=pace)
+
+
+def test_what_has_no_entry_or_none_that_is_on_has_no_pace() -> None:
+    assert paces.of(TASK) == timedelta(0)
+    row = entry(60)
+    row.enabled = False
+    row.save()
+    paces.forget()
+    assert paces.of(TASK) == timedelta(0)
+
+
+def test_an_edit_shows_when_the_rows_are_read_again() -> None:
+    row = entry(60)
+    assert paces.of(TASK) == timedelta(minutes=1)
+    row.interval = None
+    row.crontab = CrontabSchedule.objects.create(minute="*/10", timezone="UTC")
+    row.save()
+    assert paces.of(TASK) == timedelta(minutes=1)
+    paces.forget()
+    assert paces.of(TASK) == timedelta(minutes=10)
+
+
+def test_rows_are_read_once_for_many_questions() -> None:
+    entry(60)
+    with CaptureQueriesContext(connection) as asked:
+        assert {paces.of(TASK) for _ in range(5)} == {timedelta(minutes=1)}
+    assert len(asked) == 1
