@@ -16,10 +16,9 @@ from apps.exchange import freshness
 from apps.exchange.ledger import reconcile
 from apps.exchange.models import Journal, Market, MarketStatus, Trade
 from moonx import schedule
-from moonx.core import clock, presence, startup, valkey
+from moonx.core import abreast, clock, presence, startup, valkey
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
-from moonx.core.chains.pool import side_by_side
 from moonx.core.chains.reader import Reader
 from moonx.core.models import Cursor, OutboxEvent, PublishedEvent
 from moonx.core.upstream import endpoints, http
@@ -313,7 +312,7 @@ def _chains() -> Iterator[Finding]:
             "Set RPC_URL_<CHAIN>, or ALCHEMY_API_KEY.",
         )
         return
-    answers = side_by_side(lambda chain: Reader.of(chain).check(), served, most=len(served))
+    answers = abreast.each(lambda chain: Reader.of(chain).check(), served, most=len(served))
     for chain, answer in zip(served, answers, strict=True):
         yield from _of_chain(chain, answer)
     if off:

@@ -7,15 +7,15 @@ from functools import partial
 
 from django.db.models import Q
 
-from apps.stats import abreast, overview
-from apps.stats.abreast import Done
+from apps.stats import overview
 from apps.stats.bridges import collecting as bridge_collecting
 from apps.stats.bridges import history as bridge_history
 from apps.stats.chains import collecting as chain_collecting
 from apps.stats.chains import history as chain_history
 from apps.stats.chains import samples, volumes
 from apps.stats.models import ChainWatch, Collector, Published
-from moonx.core import clock, logs
+from moonx.core import abreast, clock, logs
+from moonx.core.abreast import Done
 
 log = logs.get("moonx.stats")
 

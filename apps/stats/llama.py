@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from apps.stats import abreast
-from apps.stats.abreast import Done
 from apps.stats.collectors import Called
-from moonx.core import logs
+from moonx.core import abreast, logs
+from moonx.core.abreast import Done
 from moonx.core.resilience import Backoff, CallClass, Target, guarded, limits, retrying
 from moonx.core.upstream import endpoints, http
 from moonx.core.upstream.endpoints import Endpoint

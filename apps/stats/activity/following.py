@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
-from apps.stats import abreast, collectors
-from apps.stats.abreast import Done
+from apps.stats import collectors
 from apps.stats.activity import cursors, holes, retention, scanning, telling, windows
 from apps.stats.activity.backfilling import BackfillRefused
 from apps.stats.activity.leaves import NotAChain
 from apps.stats.activity.scanning import Scanned
 from apps.stats.activity.source import Providers
 from apps.stats.collectors import Called
-from moonx.core import logs, metrics
+from moonx.core import abreast, logs, metrics
+from moonx.core.abreast import Done
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
 from moonx.core.chains.reader import Reader

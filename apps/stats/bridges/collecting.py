@@ -8,7 +8,7 @@ from functools import partial
 
 from django.db import transaction
 
-from apps.stats import abreast, collectors, publishing
+from apps.stats import collectors, publishing
 from apps.stats.bridges import corridors, history, load, telling, verdicts, windows
 from apps.stats.bridges.corridors import BRIDGES, Subject
 from apps.stats.bridges.load import Past
@@ -18,7 +18,7 @@ from apps.stats.bridges.windows import NEVER, Watched
 from apps.stats.collectors import Called
 from apps.stats.models import BridgeSample
 from apps.stats.publishing import News
-from moonx.core import locks, logs
+from moonx.core import abreast, locks, logs
 from moonx.core.locks import Lock
 from moonx.core.resilience import CircuitState, guarded, state_of
 from moonx.core.upstream.corridors import MOST_QUOTES, Probe

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from apps.stats import abreast, collectors
-from apps.stats.abreast import Done
+from apps.stats import collectors
 from apps.stats.chains import keeping, looking, rows, telling
 from apps.stats.chains.keeping import Kept, Looked
 from apps.stats.chains.looking import ChainReader, Look
 from apps.stats.chains.rows import Memory
 from apps.stats.collectors import Called
 from apps.stats.vocabulary import Verdict
-from moonx.core import logs, push
+from moonx.core import abreast, logs, push
+from moonx.core.abreast import Done
 from moonx.core.chains import registry
 from moonx.core.chains.models import Chain
 from moonx.core.chains.reader import Reader

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from apps.stats import abreast
-from apps.stats.abreast import Done
 from apps.stats.chains import following
 from apps.stats.chains.figures import BLOCKS
 from apps.stats.chains.following import Followed
-from moonx.core import logs
+from moonx.core import abreast, logs
+from moonx.core.abreast import Done
 from moonx.core.chains.blocks import Header
 from moonx.core.chains.heads import Agreement, ProviderHead, Tip
 from moonx.core.intervals import to_ms

@@ -9,12 +9,11 @@ import pytest
 from django.db import connection, transaction
 from pydantic import SecretStr
 
-from apps.stats import abreast
 from apps.stats.bridges import collecting, corridors
 from apps.stats.bridges.collecting import Collected
 from apps.stats.models import BridgeSample, Published
 from apps.stats.tests.answering import Answering, Says
-from moonx.core import locks, resilience, topics
+from moonx.core import abreast, locks, resilience, topics
 from moonx.core.locks import Lock
 from moonx.core.models import OutboxEvent
 from moonx.core.upstream.faults import Fault

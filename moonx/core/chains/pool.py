@@ -1,16 +1,12 @@
 """A chain's providers as one: who is asked first, and who next when that fails."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import chain as chained
 from typing import TypeVar
 
-from django.db import connections
-
-from moonx.core import logs
+from moonx.core import abreast, logs
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.rpc import Rpc
 from moonx.core.resilience import CallClass, retrying, sparing
@@ -122,32 +118,11 @@ class Pool:
 
     def ask_all(self, work: Callable[[Rpc], T]) -> list[T]:
         """What each of them brings, asked side by side; `work` raises nothing."""
-        return side_by_side(work, self.rpcs, most=len(self.rpcs))
+        return abreast.each(work, self.rpcs, most=len(self.rpcs))
 
     def insistent(self, kind: CallClass = CallClass.READ) -> list[Rpc]:
         """Who is asked though circuits are open, because too many of them are."""
         return list(self._spared(list(self.rpcs), kind))
-
-
-def side_by_side(work: Callable[[A], T], each: Sequence[A], *, most: int) -> list[T]:
-    """`work` of each, at most so many at once, in their order and in the caller's context; raises
-    what the first raised."""
-    if len(each) < 2:
-        return [work(one) for one in each]
-
-    def in_thread(one: A) -> T:
-        try:
-            return work(one)
-        finally:
-            connections.close_all()  # the thread's own, if a circuit's row was read or written
-
-    with ThreadPoolExecutor(min(most, len(each)), thread_name_prefix="rpc") as threads:
-        begun = [threads.submit(copy_context().run, in_thread, one) for one in each]
-        try:
-            return [one.result() for one in begun]
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
 
 
 def _together(failures: Sequence[CallFailed]) -> CallFailed:

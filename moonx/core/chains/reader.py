@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import chain as chained
 from typing import Any, TypeVar
 
-from moonx.core import logs
+from moonx.core import abreast, logs
 from moonx.core.chains import blocks, heads, providers, ranges, skimming
 from moonx.core.chains.blocks import Header, Log, Receipt, Traffic
 from moonx.core.chains.heads import Agreement, ProviderHead, Tip
 from moonx.core.chains.models import Chain
-from moonx.core.chains.pool import LOOK, Patience, Pool, side_by_side
+from moonx.core.chains.pool import LOOK, Patience, Pool
 from moonx.core.chains.providers import Provider
 from moonx.core.chains.replies import ErrorReply
 from moonx.core.chains.rpc import Call, Rpc, RpcFailed
@@ -165,7 +165,7 @@ class Reader:
         """The heads once more where open circuits kept all of them from being asked for: a provider
         that is back is seen at once, not when its circuit closes."""
         spared = self._pool.insistent()
-        told = side_by_side(lambda rpc: self._head(rpc, anchor=anchor), spared, most=len(spared))
+        told = abreast.each(lambda rpc: self._head(rpc, anchor=anchor), spared, most=len(spared))
         by_name = {head.provider: head for head in told}
         return [
             by_name.get(head.provider, head) if head.fault is Fault.HELD_BACK else head
@@ -212,7 +212,7 @@ class Reader:
 
         if len(slices) < 2:
             return one(numbers) if numbers else []
-        return list(chained.from_iterable(side_by_side(one, slices, most=IN_FLIGHT)))
+        return list(chained.from_iterable(abreast.each(one, slices, most=IN_FLIGHT)))
 
     def _read_headers(self, rpc: Rpc, numbers: Sequence[int]) -> list[Header]:
         def judge(call: Call, answer: Any) -> Header:

@@ -6,9 +6,10 @@ from contextvars import ContextVar
 
 import pytest
 
+from moonx.core import abreast
 from moonx.core.chains.generated import GeneratedChain
 from moonx.core.chains.lying import Lie, LyingServer
-from moonx.core.chains.pool import LOOK, side_by_side
+from moonx.core.chains.pool import LOOK
 from moonx.core.chains.tests.nodes import reader_of
 from moonx.core.resilience import CallClass, CircuitState, Target, Trip, standings, state_of
 from moonx.core.upstream.faults import CallFailed, Fault
@@ -222,4 +223,4 @@ def test_what_no_second_try_would_mend_is_not_tried_again(lie: Lie, server: Lyin
 def test_threads_know_on_whose_behalf_they_ask() -> None:
     asking: ContextVar[str] = ContextVar("asking")
     asking.set("a request")
-    assert side_by_side(lambda _: asking.get(""), [1, 2, 3], most=2) == ["a request"] * 3
+    assert abreast.each(lambda _: asking.get(""), [1, 2, 3], most=2) == ["a request"] * 3

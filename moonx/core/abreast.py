@@ -1,14 +1,18 @@
-"""Waiting for many others at once: works side by side, each with its own outcome."""
+"""Waiting for many others at once: works side by side, in threads that end with them.
+
+A thread works in its caller's context and gives back the database connections that it took.
+"""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connections
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -28,10 +32,7 @@ class Done(Generic[T]):
 
 
 def run(works: Mapping[str, Callable[[], T]]) -> dict[str, Done[T]]:
-    """Runs all works at the same time, each in a thread; none of them stops another.
-
-    The threads end here, and give back the database connections that they took.
-    """
+    """Runs all works at the same time; each has its own outcome and stops no other."""
     if not works:
         return {}
     with ThreadPoolExecutor(len(works), thread_name_prefix="abreast") as threads:
@@ -41,13 +42,31 @@ def run(works: Mapping[str, Callable[[], T]]) -> dict[str, Done[T]]:
     return {name: future.result() for name, future in begun.items()}
 
 
+def each(work: Callable[[A], T], many: Sequence[A], *, most: int) -> list[T]:
+    """`work` of each, at most so many at once, in their order; raises what the first raised."""
+    if len(many) < 2:
+        return [work(one) for one in many]
+    with ThreadPoolExecutor(min(most, len(many)), thread_name_prefix="abreast") as threads:
+        begun = [threads.submit(copy_context().run, _closing, work, one) for one in many]
+        try:
+            return [future.result() for future in begun]
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
 def _timed(work: Callable[[], T]) -> Done[T]:
     begun_s = time.monotonic()
     value, error = None, None
     try:
-        value = work()
+        value = _closing(work)
     except Exception as failure:  # noqa: BLE001 - handed to who asked, with its traceback
         error = failure
+    return Done(value=value, error=error, duration_s=time.monotonic() - begun_s)
+
+
+def _closing(work: Callable[..., T], *arguments: Any) -> T:
+    try:
+        return work(*arguments)
     finally:
         connections.close_all()
-    return Done(value=value, error=error, duration_s=time.monotonic() - begun_s)
