@@ -5,9 +5,10 @@ shape, one write a reply; each ends with the same sets of addresses.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -34,15 +35,64 @@ class Cost:
     blocks: int = 0
     cpu_s: float = 0.0
 
-    def add(self, blocks: int, cpu_s: float) -> None:
-        """One scan more."""
-        self.blocks += blocks
-        self.cpu_s += cpu_s
-
     @property
     def block_us(self) -> float:
         """Microseconds of the processor for a block."""
         return self.cpu_s / self.blocks * 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """So many blocks of so many transactions."""
+
+    transactions: int
+    blocks: int
+
+    @property
+    def whole(self) -> range:
+        return range(FIRST, FIRST + self.blocks)
+
+    @property
+    def tenth(self) -> range:
+        """The blocks that the slowest contender reads."""
+        return range(FIRST, FIRST + self.blocks // LOOP_SHARE)
+
+    def __str__(self) -> str:
+        return f"{self.blocks:,} blocks of {self.transactions} transactions"
+
+
+class Contest:
+    """Contenders over blocks of one size: what each found last, and what all its scans cost."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Found] = {}
+        self.costs: dict[str, Cost] = {}
+
+    def entry(
+        self, name: str, numbers: range, work: Callable[[range], Found]
+    ) -> Callable[[], None]:
+        """One scan of these blocks. A contender in a process of its own tells its cost itself."""
+        cost = self.costs[name] = Cost()
+
+        def scanned() -> None:
+            begun_s = time.process_time()
+            kept = work(numbers)
+            own_s = time.process_time() - begun_s
+            cost.blocks += len(numbers)
+            cost.cpu_s += kept.pop("cpu_s", own_s)
+            self.found[name] = kept
+
+        return scanned
+
+    def figures(self, rounds: Rounds, *, peer: str, size: Size) -> dict[str, float | int | str]:
+        """What a comparison with this peer says besides the ratio of times."""
+        ours, theirs = self.costs["ours"].block_us, self.costs[peer].block_us
+        return {
+            "blocks_per_s": round(size.blocks / rounds.median_ms("ours") * 1000),
+            "blocks_per_core_s": round(1e6 / ours),
+            "peer_blocks_per_core_s": round(1e6 / theirs),
+            "cpu_ratio": round(theirs / ours, 1),
+        }
 
 
 def run(bench: Bench, *, n: int = FULL_N, with_etl: bool = True) -> None:
@@ -50,9 +100,10 @@ def run(bench: Bench, *, n: int = FULL_N, with_etl: bool = True) -> None:
     with _peer(bench, with_etl=with_etl) as peer:
         for transactions, share in SIZES:
             blocks = max(LOOP_SHARE, int(n * share) // LOOP_SHARE * LOOP_SHARE)
-            bench.say(f"making {blocks:,} blocks of {transactions} transactions")
+            size = Size(transactions=transactions, blocks=blocks)
+            bench.say(f"making {size}")
             with chain_node.serving(transactions=transactions, blocks=blocks) as url:
-                scan(bench, url, transactions=transactions, blocks=blocks, peer=peer)
+                scan(bench, url, size, peer=peer)
 
 
 @contextmanager
@@ -65,74 +116,57 @@ def _peer(bench: Bench, *, with_etl: bool) -> Iterator[etl.Peer | None]:
         yield peer
 
 
-def scan(bench: Bench, url: str, *, transactions: int, blocks: int, peer: etl.Peer | None) -> None:
+def scan(bench: Bench, url: str, size: Size, *, peer: etl.Peer | None) -> None:
     """One size: every contender once a round, and all of them found the same."""
-    last, tenth = FIRST + blocks, FIRST + blocks // LOOP_SHARE
-    reader = _reader(url)
-    found: dict[str, Found] = {}
-    costs = {name: Cost() for name in ("ours", "loop", "etl")}
-
-    def measured(name: str, numbers: range, work: Callable[[range], Found]) -> Callable[[], None]:
-        def run() -> None:
-            begun_s = time.process_time()
-            kept = work(numbers)
-            own_s = time.process_time() - begun_s
-            costs[name].add(len(numbers), kept.pop("cpu_s", own_s))
-            found[name] = kept
-
-        return run
-
+    contest, reader = Contest(), _reader(url)
     contenders = {
-        "ours": measured("ours", range(FIRST, last), lambda numbers: ours(reader, numbers)),
-        "loop": measured("loop", range(FIRST, tenth), lambda numbers: loop(url, numbers)),
+        "ours": contest.entry("ours", size.whole, partial(ours, reader)),
+        "loop": contest.entry("loop", size.tenth, partial(loop, url)),
     }
     if peer is not None:
-        contenders["etl"] = measured(
-            "etl",
-            range(FIRST, last),
-            lambda numbers: peer.scan(url, first=numbers.start, last=numbers.stop - 1),
-        )
-    ours(reader, range(FIRST, last))  # connections stand, batches have grown
-    rounds = bench.interleave(contenders)
-    bench.check(found["loop"] == ours(reader, range(FIRST, tenth)), "the loop found the same")
-    bench.check(found["ours"]["transactions"] == blocks * transactions, "every transaction is in")
-    name = f"{transactions}_tx"
-    note = f"{blocks:,} blocks of {transactions} transactions; load {load()}"
+        contenders["etl"] = contest.entry("etl", size.whole, partial(_asked, peer, url))
+    ours(reader, size.whole)  # connections stand, batches have grown
+    rounds, found = bench.interleave(contenders), contest.found
+    bench.check(found["loop"] == ours(reader, size.tenth), "the loop found the same")
+    bench.check(
+        found["ours"]["transactions"] == size.blocks * size.transactions, "every transaction is in"
+    )
+    _compare_loop(bench, rounds, contest, size)
+    if peer is not None:
+        bench.check(found["etl"] == found["ours"], "ethereum-etl found the same")
+        _compare_etl(bench, rounds, contest, size)
+
+
+def _asked(peer: etl.Peer, url: str, numbers: range) -> Found:
+    return peer.scan(url, first=numbers.start, last=numbers.stop - 1)
+
+
+def _compare_loop(bench: Bench, rounds: Rounds, contest: Contest, size: Size) -> None:
     bench.compare(
-        f"scan.web3_loop.{name}",
+        f"scan.web3_loop.{size.transactions}_tx",
         rounds,
         ours="ours",
         peer="loop",
         described="web3.py: get_block with whole transactions, one after the other",
         goal=LOOP_GOAL,
         scale=LOOP_SHARE,
-        note=note,
-        more=_figures(rounds, costs, "loop", blocks),
+        note=f"{size}; load {load()}",
+        more=contest.figures(rounds, peer="loop", size=size),
     )
-    if peer is not None:
-        bench.check(found["etl"] == found["ours"], "ethereum-etl found the same")
-        bench.compare(
-            f"scan.ethereum_etl.{name}",
-            rounds,
-            ours="ours",
-            peer="etl",
-            described=f"ethereum-etl {etl.VERSION}: its export of blocks and transactions, batches "
-            "of 100, 5 workers, kept in memory",
-            goal=ETL_GOAL,
-            note=note,
-            more=_figures(rounds, costs, "etl", blocks),
-        )
 
 
-def _figures(
-    rounds: Rounds, costs: Mapping[str, Cost], peer: str, blocks: int
-) -> dict[str, float | int | str]:
-    return {
-        "blocks_per_s": round(blocks / rounds.median_ms("ours") * 1000),
-        "blocks_per_core_s": round(1e6 / costs["ours"].block_us),
-        "peer_blocks_per_core_s": round(1e6 / costs[peer].block_us),
-        "cpu_ratio": round(costs[peer].block_us / costs["ours"].block_us, 1),
-    }
+def _compare_etl(bench: Bench, rounds: Rounds, contest: Contest, size: Size) -> None:
+    bench.compare(
+        f"scan.ethereum_etl.{size.transactions}_tx",
+        rounds,
+        ours="ours",
+        peer="etl",
+        described=f"ethereum-etl {etl.VERSION}: its export of blocks and transactions, batches "
+        "of 100, 5 workers, kept in memory",
+        goal=ETL_GOAL,
+        note=f"{size}; load {load()}",
+        more=contest.figures(rounds, peer="etl", size=size),
+    )
 
 
 def _reader(url: str) -> Reader:

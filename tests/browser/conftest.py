@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from pytest_django import DjangoDbBlocker
 
-from conftest import empty_database, empty_valkey
+from chaos.emptied import empty
 from tests.browser import chromium
 from tests.browser.screen import PATIENCE_MS, Screen
 from tests.browser.site import Site, Stall
@@ -43,8 +43,7 @@ def site(
             yield running
         finally:
             running.stop()
-            empty_database()
-            empty_valkey()
+            empty()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from conftest import empty_valkey
+from chaos.emptied import empty_valkey
 from tests.browser.chromium import Watch, sideways
 from tests.browser.conftest import OpenScreen
 from tests.browser.screen import Screen

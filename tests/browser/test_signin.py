@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, expect
 from pytest_django import DjangoDbBlocker
 
-from conftest import empty_database, empty_valkey
+from chaos.emptied import empty
 from tests.browser.chromium import Watch
 from tests.browser.screen import Screen
 from tests.browser.site import Site, Stall
@@ -28,8 +28,7 @@ def site(
             yield running
         finally:
             running.stop()
-            empty_database()
-            empty_valkey()
+            empty()
 
 
 def test_a_reader_signs_in_stays_signed_in_over_a_reload_and_signs_out(

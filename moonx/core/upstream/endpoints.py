@@ -1,6 +1,5 @@
 """Where each outside service is asked, under which key, and whether that is the simulator."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -9,9 +8,6 @@ from django.conf import settings
 from pydantic import SecretStr
 
 from moonx.core.upstream.names import Service, Standing
-
-ALCHEMY_DATA = "https://api.g.alchemy.com"
-LATEST = "/latest"  # what users of the former services have at the end of DexScreener's address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +61,7 @@ def find(service: Service) -> Endpoint | None:
     a key, none is set and no simulator runs.
     """
     env = settings.ENV
-    given = _GIVEN[service](env)
+    given = SOURCES[service].given(env)
     if given.is_set:
         return _real(service, given)
     if env.simulator_url:
@@ -83,7 +79,7 @@ def standing(service: Service) -> Standing:
 
 def unset(env: Any) -> list[Service]:
     """The services for which `env` names neither an address nor a key: a simulator's to answer."""
-    return [service for service in Service if not _GIVEN[service](env).is_set]
+    return [service for service in Service if not SOURCES[service].given(env).is_set]
 
 
 def _real(service: Service, given: Given) -> Endpoint:
@@ -126,101 +122,81 @@ PATHS = {
 }
 
 
-def _lifi(env: Any) -> Given:
-    return Given(
-        base_url=env.lifi_base_url,
-        is_named="lifi_base_url" in env.model_fields_set,
-        key=env.lifi_api_key,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """By which settings a service is asked. Without `address` it is asked at `fixed`."""
+
+    address: str = ""
+    fixed: str = ""
+    timeout: str
+    key: str = ""
+    key_header: str = ""
+    pro_key_header: str = ""  # where the address is that of its paid edition
+    needs_key: bool = False
+    ending: str = ""  # what users of the former services have at the end of the address
+
+    def given(self, env: Any) -> Given:
+        """What `env` says of the service."""
+        url = getattr(env, self.address) if self.address else self.fixed
+        if self.ending:
+            url = url.rstrip("/").removesuffix(self.ending)
+        is_pro = bool(self.pro_key_header) and "://pro-" in url
+        return Given(
+            base_url=url,
+            is_named=self.address in env.model_fields_set,
+            key=getattr(env, self.key) if self.key else None,
+            key_header=self.pro_key_header if is_pro else self.key_header,
+            needs_key=self.needs_key,
+            timeout_ms=getattr(env, self.timeout),
+        )
+
+
+SOURCES = {
+    Service.LIFI: Source(
+        address="lifi_base_url",
+        timeout="lifi_timeout",
+        key="lifi_api_key",
         key_header="x-lifi-api-key",
-        timeout_ms=env.lifi_timeout,
-    )
-
-
-def _relay(env: Any) -> Given:
-    return Given(
-        base_url=env.relay_base_url,
-        is_named="relay_base_url" in env.model_fields_set,
-        key=env.relay_api_key,
+    ),
+    Service.RELAY: Source(
+        address="relay_base_url",
+        timeout="relay_timeout",
+        key="relay_api_key",
         key_header="x-api-key",
-        timeout_ms=env.relay_timeout,
-    )
-
-
-def _oneinch(env: Any) -> Given:
-    return Given(
-        base_url=env.oneinch_base_url,
-        is_named="oneinch_base_url" in env.model_fields_set,
-        key=env.oneinch_api_key,
+    ),
+    Service.ONEINCH: Source(
+        address="oneinch_base_url",
+        timeout="oneinch_timeout",
+        key="oneinch_api_key",
         key_header="Authorization",
         needs_key=True,
-        timeout_ms=env.oneinch_timeout,
-    )
-
-
-def _defillama(env: Any) -> Given:
-    return Given(
-        base_url=env.defillama_base_url,
-        is_named="defillama_base_url" in env.model_fields_set,
-        timeout_ms=env.defillama_timeout,
-    )
-
-
-def _defillama_coins(env: Any) -> Given:
-    return Given(
-        base_url=env.defillama_coins_base_url,
-        is_named="defillama_coins_base_url" in env.model_fields_set,
-        timeout_ms=env.defillama_timeout,
-    )
-
-
-def _alchemy(env: Any) -> Given:
+    ),
+    Service.DEFILLAMA: Source(address="defillama_base_url", timeout="defillama_timeout"),
+    Service.DEFILLAMA_COINS: Source(
+        address="defillama_coins_base_url", timeout="defillama_timeout"
+    ),
     # Its nodes are the chains' matter; this is what knows wallets and prices.
-    return Given(
-        base_url=ALCHEMY_DATA,
-        key=env.alchemy_api_key,
+    Service.ALCHEMY: Source(
+        fixed="https://api.g.alchemy.com",
+        timeout="alchemy_timeout",
+        key="alchemy_api_key",
         key_header="Authorization",
         needs_key=True,
-        timeout_ms=env.alchemy_timeout,
-    )
-
-
-def _binance(env: Any) -> Given:
-    return Given(
-        base_url=env.binance_base_url,
-        is_named="binance_base_url" in env.model_fields_set,
-        key=env.binance_api_key,
+    ),
+    Service.BINANCE: Source(
+        address="binance_base_url",
+        timeout="binance_timeout",
+        key="binance_api_key",
         key_header="X-MBX-APIKEY",
-        timeout_ms=env.binance_timeout,
-    )
-
-
-def _coingecko(env: Any) -> Given:
-    is_pro = "://pro-" in env.coingecko_base_url
-    return Given(
-        base_url=env.coingecko_base_url,
-        is_named="coingecko_base_url" in env.model_fields_set,
-        key=env.coingecko_api_key,
-        key_header="x-cg-pro-api-key" if is_pro else "x-cg-demo-api-key",
-        timeout_ms=env.coingecko_timeout,
-    )
-
-
-def _dexscreener(env: Any) -> Given:
-    return Given(
-        base_url=env.dexscreener_base_url.rstrip("/").removesuffix(LATEST),
-        is_named="dexscreener_base_url" in env.model_fields_set,
-        timeout_ms=env.dexscreener_timeout,
-    )
-
-
-_GIVEN: dict[Service, Callable[[Any], Given]] = {
-    Service.LIFI: _lifi,
-    Service.RELAY: _relay,
-    Service.ONEINCH: _oneinch,
-    Service.DEFILLAMA: _defillama,
-    Service.DEFILLAMA_COINS: _defillama_coins,
-    Service.ALCHEMY: _alchemy,
-    Service.BINANCE: _binance,
-    Service.COINGECKO: _coingecko,
-    Service.DEXSCREENER: _dexscreener,
+    ),
+    Service.COINGECKO: Source(
+        address="coingecko_base_url",
+        timeout="coingecko_timeout",
+        key="coingecko_api_key",
+        key_header="x-cg-demo-api-key",
+        pro_key_header="x-cg-pro-api-key",
+    ),
+    Service.DEXSCREENER: Source(
+        address="dexscreener_base_url", timeout="dexscreener_timeout", ending="/latest"
+    ),
 }

@@ -20,11 +20,11 @@ from moonx.core.resilience.circuits import LocalCircuit, Pass, Refusal
 from moonx.core.resilience.tests.desk import TARGET, fail, fail_after, held_back, pass_time, succeed
 from moonx.core.upstream.faults import CallFailed, Fault
 
-pytestmark = pytest.mark.usefixtures("circuits_db")
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 
 
 @pytest.fixture
-def without_valkey(settings: Settings, circuits_db: None) -> Iterator[None]:
+def without_valkey(settings: Settings, committed_db: None, clean_valkey: None) -> Iterator[None]:
     """Nobody listens where circuits look for Valkey."""
     nowhere = SecretStr("redis://127.0.0.1:1")
     settings.ENV = settings.ENV.model_copy(update={"cache_url": nowhere})

@@ -24,7 +24,7 @@ from moonx.core.resilience.entries import Finish
 from moonx.core.resilience.tests.desk import TARGET, fail, fail_after, held_back, pass_time, succeed
 from moonx.core.upstream.faults import OF_THE_SERVER, CallFailed, Fault
 
-pytestmark = pytest.mark.usefixtures("circuits_db")
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 
 
 def state() -> CircuitState:

@@ -22,7 +22,7 @@ from moonx.core.resilience.tests.clocked import START_US, at
 from moonx.core.resilience.tests.desk import fail, held_back, pass_time, succeed
 from moonx.core.upstream.faults import CallFailed, Fault
 
-pytestmark = pytest.mark.usefixtures("circuits_db")
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 
 LIFI = Target(provider="lifi", kind=CallClass.QUOTE)
 

@@ -33,7 +33,7 @@ from moonx.core.resilience.tests.desk import (
 )
 from moonx.core.upstream.faults import CallFailed
 
-pytestmark = pytest.mark.usefixtures("circuits_db")
+pytestmark = pytest.mark.usefixtures("committed_db", "clean_valkey")
 
 
 def state() -> CircuitState:
