@@ -34,6 +34,8 @@ def test_no_setting_is_without_effect() -> None:
     unread = [
         name
         for name in Env.model_fields
-        if not any(re.search(rf"\b(?:env|ENV|self|settings)\.{name}\b", text) for text in sources)
+        if not any(
+            re.search(rf'(\b(?:env|ENV|self|settings)\.|"){name}\b', text) for text in sources
+        )
     ]
     assert unread == []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -166,7 +166,7 @@ def _row(row: Reading) -> Locked:
 
 
 def _usd(figure: Reading) -> Decimal:
-    return figure.number(below=LARGEST_USD).quantize(CENTS)
+    return figure.number(below=LARGEST_USD).quantize(CENTS, ROUND_HALF_EVEN)
 
 
 def _guarded(ask: Callable[..., Any], endpoint: Endpoint, *args: Any) -> Any:

@@ -1,7 +1,7 @@
 """What any bridge says of a transfer: what arrives, what it costs, how long it takes."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from moonx.core.upstream.coins import Coin
 from moonx.simulator import world
@@ -63,9 +63,9 @@ def transfer(
         received=received,
         least=received * 995 // 1000,
         fee=int(fee.scaleb(source.decimals)),
-        fee_usd=fee.quantize(Decimal("0.000001")),
+        fee_usd=fee.quantize(Decimal("0.000001"), ROUND_HALF_EVEN),
         gas=int(180_000 * swing) * 10**8,
-        gas_usd=(Decimal("0.04") * swing).quantize(Decimal("0.0001")),
+        gas_usd=(Decimal("0.04") * swing).quantize(Decimal("0.0001"), ROUND_HALF_EVEN),
         seconds=int(seconds(source, target) * swing),
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from apps.stats.bridges import verdicts
 from apps.stats.bridges.corridors import Subject
@@ -61,7 +61,7 @@ def news(subject: Subject, told: Told) -> News:
 def rate_shown(window: Window) -> str | None:
     """The success rate to four places."""
     rate = window.success_rate
-    return None if rate is None else format(rate.quantize(RATE_PLACES), "f")
+    return None if rate is None else format(rate.quantize(RATE_PLACES, ROUND_HALF_EVEN), "f")
 
 
 def latencies(told: Told) -> dict[str, int | None]:

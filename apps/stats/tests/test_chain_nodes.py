@@ -76,7 +76,6 @@ def test_a_chain_of_two_honest_nodes_is_healthy(
         (Lie.HALF_BODY, "failing", "malformed"),
         (Lie.WRONG_TYPES, "failing", "malformed"),
         (Lie.SERVER_ERROR, "failing", "server"),
-        (Lie.RATE_LIMITED, "unknown", "rateLimited"),
         (Lie.REDIRECT, "failing", "redirected"),
     ],
 )
@@ -93,6 +92,16 @@ def test_a_node_that_lies_is_told_by_name_beside_a_healthy_chain(
     assert causes(told) == [cause]
     assert told["head"] == first.chain.head
     assert not ChainReorg.objects.exists()
+
+
+def test_a_node_that_limits_us_is_not_called_ill(first: LyingServer, second: LyingServer) -> None:
+    reader = reader_of(first, second)
+    watch(reader)
+    first.lie(Lie.RATE_LIMITED)
+    told = watch(reader, now=NOW + MINUTE)
+    assert (told["verdict"], states(told)) == ("healthy", ["unknown", "ok"])
+    # A look asks several things at once: once one of them was refused, others are held back.
+    assert causes(told) in (["rateLimited"], ["heldBack"])
 
 
 def test_with_one_node_gone_the_other_is_enough(first: LyingServer, second: LyingServer) -> None:

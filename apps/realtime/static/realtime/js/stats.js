@@ -9,6 +9,7 @@ import * as overview from "./overview.js";
 import * as plots from "./plots.js";
 
 const AGAIN_MS = 120_000; // what moved within its bounds is told by none, and shown by then
+const SHARED_MS = 300; // an answer may be one that was given a quarter of a second before
 const COMMON = ["overview", "bridges"];
 
 let socket = null;
@@ -97,7 +98,7 @@ function shown(part, data) {
 }
 
 function takeHead(data) {
-  if (chains.takeHead(data)) loadChains(); // it is looked at again: the verdict is worth something again
+  if (chains.takeHead(data)) setTimeout(loadChains, SHARED_MS); // looked at again: so is the verdict
   soon(chains.tick);
 }
 
