@@ -98,6 +98,7 @@ def test_a_node_that_limits_us_is_not_called_ill(first: LyingServer, second: Lyi
     reader = reader_of(first, second)
     watch(reader)
     first.lie(Lie.RATE_LIMITED)
+    first.chain.mine(30)
     told = watch(reader, now=NOW + MINUTE)
     assert (told["verdict"], states(told)) == ("healthy", ["unknown", "ok"])
     # A look asks several things at once: once one of them was refused, others are held back.
