@@ -14,26 +14,30 @@ FIRST_SPAN, WIDEST_SPAN = 1_000, 10_000  # blocks
 
 @dataclass(frozen=True, slots=True)
 class BatchSize:
-    """How many calls the next batch may hold, and how many batches in a row were clean."""
+    """How many calls the next batch may hold, and how many batches in a row were clean; `is_new`
+    until the node was given too much once."""
 
     calls: int = FIRST
     clean: int = 0
+    is_new: bool = True
 
     def after(self, *, took_s: float, size: int) -> "BatchSize":
-        """A batch was answered with `size` bytes: a tenth more after five quick ones in a row, as
-        long as the answer stays within bounds; at once so many fewer as bring it there."""
+        """A batch was answered with `size` bytes: after five quick ones in a row twice as many, or
+        a tenth more once it was too many, as long as the answer stays within bounds; at once so
+        many fewer as bring it there."""
         bounded = max(1, self.calls * BYTES // max(1, size))
         if bounded < self.calls:
-            return BatchSize(bounded)
+            return BatchSize(bounded, is_new=False)
         if took_s >= QUICK_S:
             return replace(self, clean=0)
         if self.clean + 1 < CLEAN_IN_A_ROW:
             return replace(self, clean=self.clean + 1)
-        return BatchSize(min(MOST, bounded, max(self.calls + 1, self.calls * 11 // 10)))
+        more = self.calls * 2 if self.is_new else max(self.calls + 1, self.calls * 11 // 10)
+        return replace(self, calls=min(MOST, bounded, more), clean=0)
 
     def after_trouble(self) -> "BatchSize":
         """A batch was too much for the node: half of it."""
-        return BatchSize(max(1, self.calls // 2))
+        return BatchSize(max(1, self.calls // 2), is_new=False)
 
 
 @dataclass(frozen=True, slots=True)

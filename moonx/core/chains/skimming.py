@@ -7,15 +7,17 @@ anything that does not add up is left to the JSON parser: both read the same, or
 
 import re
 from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from moonx.core.chains.blocks import LARGEST_PLAIN, Header, Traffic
 
-RESULT, ID = b'"result":', b'"id":'
+ID = b'"id":'
 ID_NEAR = 160  # bytes before a result, or behind it, that hold the reply's id
-# None ends in 0x: what is searched is full of zeros, and the search would stop at each.
-FROM, TO, BLOCK_HASH = b'"from":"', b'"to":', b'"blockHash":"'
 NO_TRANSACTIONS = b'"transactions":[]'
 # The header's fields. Within a transaction only `hash` is a name too.
 FIELD = re.compile(
@@ -23,10 +25,51 @@ FIELD = re.compile(
 )
 NEEDED = (b"number", b"parentHash", b"timestamp", b"gasUsed", b"gasLimit")
 QUANTITY = re.compile(rb"0x[0-9a-fA-F]{1,64}")
+HASH, ADDRESS = 66, 42  # characters, with 0x
+NULL = b"null"
+
+Bytes = NDArray[np.uint8]
+Places = NDArray[np.intp]
 
 
 class _Odd(ValueError):
     """Not of the form that can be skimmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A field's name as it stands in an answer, up to its value. It has a letter that is rare: an
+    answer is mostly digits and letters up to f."""
+
+    text: bytes
+    letter: bytes
+
+    def places(self, text: Bytes, rare: Places) -> Places:
+        """Where the values begin, among the places of the rare letter."""
+        found = rare - self.text.index(self.letter)
+        found = found[(found >= 0) & (found < len(text) - len(self.text))]
+        for offset in sorted(range(len(self.text)), key=self._distance):
+            found = found[text[found + offset] == self.text[offset]]
+        return found + len(self.text)
+
+    def _distance(self, offset: int) -> int:
+        return abs(offset - self.text.index(self.letter))
+
+
+FROM, TO, BLOCK_HASH = Name(b'"from":"', b"o"), Name(b'"to":', b"o"), Name(b'"blockHash":"', b"o")
+RESULT = Name(b'"result":', b"u")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Skimmed:
+    """All transactions of an answer, one after the other: where each sender begins, and who sent
+    to whom; `bounds` says which are of which block, `hashes` of which block they are."""
+
+    at: Places
+    senders: Sequence[bytes]
+    recipients: Sequence[bytes | None]
+    hashes: Sequence[bytes]
+    bounds: Sequence[int]
 
 
 def traffic(body: bytes, wanted: Mapping[int, int]) -> dict[int, Traffic] | None:
@@ -34,7 +77,8 @@ def traffic(body: bytes, wanted: Mapping[int, int]) -> dict[int, Traffic] | None
 
     None where the answer has another form than nodes mostly give: then it must be parsed.
     """
-    starts = [at + len(RESULT) for at in _places(body, RESULT, 0, len(body))]
+    text = np.frombuffer(body, np.uint8)
+    starts: list[int] = RESULT.places(text, _places(text, RESULT.letter)).tolist()
     if len(starts) != len(wanted) or body[-16:].rstrip()[-2:] != b"}]":
         return None
     bounds = [0, *starts, len(body)]
@@ -42,24 +86,21 @@ def traffic(body: bytes, wanted: Mapping[int, int]) -> dict[int, Traffic] | None
         ids = _ids(body, bounds)
         if len(ids) != len(wanted) or set(ids) != set(wanted):
             return None
+        skimmed = _skimmed(text, bounds[1:])
         found = {
-            number: _block(body, start, end)
-            for number, start, end in zip(ids, starts, bounds[2:], strict=True)
+            number: _block(body, skimmed, place, (start, end))
+            for place, (number, (start, end)) in enumerate(
+                zip(ids, pairwise(bounds[1:]), strict=True)
+            )
         }
-    except ValueError:
+    except (ValueError, IndexError):
         return None
     right = all(block.header.number == wanted[number] for number, block in found.items())
     return found if right else None
 
 
-def _places(body: bytes, name: bytes, start: int, end: int) -> list[int]:
-    """Where `name` stands; found in place, because copies of a large answer would cost more."""
-    places = []
-    at = body.find(name, start, end)
-    while at >= 0:
-        places.append(at)
-        at = body.find(name, at + len(name), end)
-    return places
+def _places(text: Bytes, letter: bytes) -> Places:
+    return np.flatnonzero(text == letter[0])
 
 
 def _ids(body: bytes, bounds: list[int]) -> list[int]:
@@ -72,21 +113,83 @@ def _ids(body: bytes, bounds: list[int]) -> list[int]:
     return found
 
 
-def _block(body: bytes, start: int, end: int) -> Traffic:
-    senders, recipients = _places(body, FROM, start, end), _places(body, TO, start, end)
-    count = len(senders)
-    if len(recipients) != count:
+def _skimmed(text: Bytes, bounds: Sequence[int]) -> _Skimmed:
+    """Every transaction, all at once; `bounds` are where the results begin, and the end."""
+    rare = _places(text, FROM.letter)
+    senders, recipients = FROM.places(text, rare), TO.places(text, rare)
+    of_block = np.searchsorted(senders, bounds)
+    if not np.array_equal(of_block, np.searchsorted(recipients, bounds)):
         raise _Odd("as many senders as recipients")
-    if not count and body.find(NO_TRANSACTIONS, start, end) < 0:
+    return _Skimmed(
+        at=senders,
+        senders=_addresses(text, senders),
+        recipients=_recipients(text, recipients),
+        hashes=_block_hashes(text, senders, BLOCK_HASH.places(text, rare), bounds),
+        bounds=of_block.tolist(),
+    )
+
+
+def _block_hashes(
+    text: Bytes, senders: Places, hashes: Places, bounds: Sequence[int]
+) -> list[bytes]:
+    """Which block each block's transactions say that they are of, b"" where it has none; nodes
+    say it before a transaction's sender."""
+    of_block = np.searchsorted(senders, bounds)
+    last = hashes[np.searchsorted(hashes, senders) - 1]
+    firsts, counts = of_block[:-1], np.diff(of_block)
+    before = np.concatenate(([0], senders[:-1]))
+    before[firsts[counts > 0]] = np.asarray(bounds[:-1])[counts > 0]
+    told = _cut(text, last, HASH)
+    first_told = told[np.repeat(firsts, counts)]
+    if (last < before).any() or (last > senders).any() or (told != first_told).any():
+        raise _Odd("every transaction says of which block it is, and all of one the same")
+    rows = told[firsts[counts > 0]].tobytes()
+    each = iter(_pieces(rows, HASH))
+    return [next(each) if count else b"" for count in counts.tolist()]
+
+
+def _addresses(text: Bytes, places: Places) -> list[bytes]:
+    """The addresses in quotes, whose first is already behind."""
+    if (text[places] != ord("0")).any() or (text[places + 1] != ord("x")).any():
+        raise _Odd("an address begins with 0x")
+    if (text[places + ADDRESS] != ord('"')).any():
+        raise _Odd("an address has 20 bytes")
+    return _pieces(unhexlify(_cut(text, places + 2, ADDRESS - 2).tobytes()), 20)
+
+
+def _recipients(text: Bytes, places: Places) -> list[bytes | None]:
+    is_quoted = text[places] == ord('"')
+    rest = _cut(text, places[~is_quoted], len(NULL))
+    if (rest != np.frombuffer(NULL, np.uint8)).any():
+        raise _Odd("a recipient is an address or null")
+    told = iter(_addresses(text, places[is_quoted] + 1))
+    return [next(told) if quoted else None for quoted in is_quoted.tolist()]
+
+
+def _cut(text: Bytes, places: Places, size: int) -> Bytes:
+    """So many bytes from each place on, a row for each; IndexError beyond the end."""
+    windows = np.ndarray(len(text) - size + 1, f"V{size}", text, strides=(1,))
+    found: Bytes = windows[places].view(np.uint8).reshape(-1, size)
+    return found
+
+
+def _pieces(raw: bytes, size: int) -> list[bytes]:
+    return [raw[at : at + size] for at in range(0, len(raw), size)]
+
+
+def _block(body: bytes, skimmed: _Skimmed, place: int, within: tuple[int, int]) -> Traffic:
+    """The block whose result is the answer's `place`th, between these bytes."""
+    start, end = within
+    first, last = skimmed.bounds[place : place + 2]
+    if first == last and body.find(NO_TRANSACTIONS, start, end) < 0:
         raise _Odd("transactions are whole, not their hashes")
     # The header's fields stand before the first transaction or behind the last.
-    found = FIELD.findall(body, start, senders[0] if count else end)
-    found += FIELD.findall(body, senders[-1], end) if count else []
+    found = FIELD.findall(body, start, skimmed.at[first] if first < last else end)
+    found += FIELD.findall(body, skimmed.at[last - 1], end) if first < last else []
     fields, hashes = _fields(found)
-    own = _block_hash(body, start, senders[0]) if count else hashes[0]
-    others = [_block_hash(body, before, at) for before, at in pairwise(senders)]
-    if hashes.count(own) != 1 or others.count(own) != len(others):
-        raise _Odd("every transaction is of this block")
+    own = skimmed.hashes[place] or hashes[0]
+    if hashes.count(own) != 1:
+        raise _Odd("the transactions are of this block")
     fee = fields.get(b"baseFeePerGas")
     return Traffic(
         header=Header(
@@ -97,10 +200,10 @@ def _block(body: bytes, start: int, end: int) -> Traffic:
             gas_used=_plain(fields[b"gasUsed"]),
             gas_limit=_plain(fields[b"gasLimit"]),
             base_fee_wei=None if fee is None else _quantity(fee),
-            transaction_count=count,
+            transaction_count=last - first,
         ),
-        senders=tuple([_address(body, at + len(FROM)) for at in senders]),
-        recipients=tuple([_recipient(body, at + len(TO)) for at in recipients]),
+        senders=tuple(skimmed.senders[first:last]),
+        recipients=tuple(skimmed.recipients[first:last]),
     )
 
 
@@ -120,14 +223,6 @@ def _fields(found: list[tuple[bytes, bytes, bytes]]) -> tuple[dict[bytes, bytes]
     return fields, hashes
 
 
-def _block_hash(body: bytes, start: int, end: int) -> bytes:
-    """Which block the transaction says that it is of; nodes say it shortly before its sender."""
-    at = body.rfind(BLOCK_HASH, start, end)
-    if at < 0:
-        raise _Odd("a transaction says of which block it is, before its sender")
-    return body[at + len(BLOCK_HASH) : at + len(BLOCK_HASH) + 66]
-
-
 def _plain(text: bytes) -> int:
     found = _quantity(text)
     if found > LARGEST_PLAIN:
@@ -142,22 +237,6 @@ def _quantity(text: bytes) -> int:
 
 
 def _hash(text: bytes) -> bytes:
-    if len(text) != 66 or text[:2] != b"0x":
+    if len(text) != HASH or text[:2] != b"0x":
         raise _Odd("a hash has 32 bytes")
     return unhexlify(text[2:])
-
-
-def _address(body: bytes, at: int) -> bytes:
-    """The address in quotes, whose first is already behind."""
-    text = body[at : at + 43]
-    if text[:2] != b"0x" or text[42:] != b'"':
-        raise _Odd("an address has 20 bytes")
-    return unhexlify(text[2:42])
-
-
-def _recipient(body: bytes, at: int) -> bytes | None:
-    if body[at : at + 1] == b'"':
-        return _address(body, at + 1)
-    if body[at : at + 4] == b"null":
-        return None
-    raise _Odd("a recipient is an address or null")

@@ -132,15 +132,25 @@ def test_the_final_block_is_the_lowest_that_those_who_agree_tell() -> None:
     assert found.finalized == 88
 
 
-def test_batches_grow_by_a_tenth_after_five_quick_answers_and_halve_at_once() -> None:
-    size = BatchSize()
-    for _ in range(4):
+def grown(size: BatchSize, *, batches: int) -> BatchSize:
+    for _ in range(batches):
         size = size.after(took_s=0.1, size=1)
+    return size
+
+
+def test_batches_double_after_five_quick_answers_until_the_first_was_too_much() -> None:
+    sizes = [grown(BatchSize(), batches=batches).calls for batches in (4, 5, 10, 15, 20)]
+    assert sizes == [20, 40, 80, 100, 100]
+    assert grown(grown(BatchSize(), batches=5).after_trouble(), batches=5).calls == 22
+
+
+def test_batches_grow_by_a_tenth_after_five_quick_answers_and_halve_at_once() -> None:
+    size = grown(BatchSize(20, is_new=False), batches=4)
     assert size.calls == 20
-    assert size.after(took_s=0.1, size=1).calls == 22
+    assert grown(size, batches=1).calls == 22
     assert size.after(took_s=1.0, size=1).clean == 0
-    assert BatchSize(100, 4).after(took_s=0.1, size=1).calls == 100
-    assert BatchSize(1, 4).after(took_s=0.1, size=1).calls == 2
+    assert BatchSize(100, 4, is_new=False).after(took_s=0.1, size=1).calls == 100
+    assert BatchSize(1, 4, is_new=False).after(took_s=0.1, size=1).calls == 2
     assert [BatchSize(n).after_trouble().calls for n in (100, 3, 1)] == [50, 1, 1]
 
 
