@@ -15,7 +15,7 @@ FIRST_SPAN, WIDEST_SPAN = 1_000, 10_000  # blocks
 @dataclass(frozen=True, slots=True)
 class BatchSize:
     """How many calls the next batch may hold, and how many batches in a row were clean; `is_new`
-    until the node was given too much once."""
+    until the node was given too much once, or took long."""
 
     calls: int = FIRST
     clean: int = 0
@@ -23,13 +23,13 @@ class BatchSize:
 
     def after(self, *, took_s: float, size: int) -> "BatchSize":
         """A batch was answered with `size` bytes: after five quick ones in a row twice as many, or
-        a tenth more once it was too many, as long as the answer stays within bounds; at once so
+        a tenth more once it was trouble, as long as the answer stays within bounds; at once so
         many fewer as bring it there."""
         bounded = max(1, self.calls * BYTES // max(1, size))
         if bounded < self.calls:
             return BatchSize(bounded, is_new=False)
         if took_s >= QUICK_S:
-            return replace(self, clean=0)
+            return replace(self, clean=0, is_new=False)
         if self.clean + 1 < CLEAN_IN_A_ROW:
             return replace(self, clean=self.clean + 1)
         more = self.calls * 2 if self.is_new else max(self.calls + 1, self.calls * 11 // 10)

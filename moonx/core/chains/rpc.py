@@ -128,7 +128,7 @@ class Rpc:
         self.check_chain()
         results: list[Any] = []
         while len(results) < len(calls):
-            size = self._sizes.get(calls[0].method, BatchSize())
+            size = self._size_of(calls[0])
             batch = calls[len(results) : len(results) + size.calls]
             begun_s = time.monotonic()
             try:
@@ -143,10 +143,14 @@ class Rpc:
             results += found
             if answer_bytes is None:
                 self._sizes[calls[0].method] = BatchSize(len(batch)).after_trouble()
-            elif len(batch) == size.calls:
+            elif len(batch) == size.calls and self._size_of(calls[0]) == size:
+                # Else another thread learnt of trouble meanwhile.
                 took_s = time.monotonic() - begun_s
                 self._sizes[calls[0].method] = size.after(took_s=took_s, size=answer_bytes)
         return results
+
+    def _size_of(self, call: Call) -> BatchSize:
+        return self._sizes.get(call.method, BatchSize())
 
     def at_once(self, calls: Sequence[Call], read: Callable[[list[Any]], T]) -> T:
         """What `read` makes of the results of one request, whose time it may take: with an

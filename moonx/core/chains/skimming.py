@@ -2,7 +2,8 @@
 
 A block of 170 transactions is a quarter of a megabyte of which 40 bytes a transaction are wanted:
 parsing the rest would be most of a scan. What is skimmed is counted from several sides, and
-anything that does not add up is left to the JSON parser: both read the same, or the parser rules.
+anything that does not add up is left to the JSON parser. Of what a node writes both read the same;
+whether the rest of it is JSON, only the parser would know.
 """
 
 import re
@@ -27,6 +28,7 @@ NEEDED = (b"number", b"parentHash", b"timestamp", b"gasUsed", b"gasLimit")
 QUANTITY = re.compile(rb"0x[0-9a-fA-F]{1,64}")
 HASH, ADDRESS = 66, 42  # characters, with 0x
 NULL = b"null"
+MOST_RARE = 16  # one of so many letters: places take eight times the room of letters
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.intp]
@@ -57,7 +59,7 @@ class Name:
 
 
 FROM, TO, BLOCK_HASH = Name(b'"from":"', b"o"), Name(b'"to":', b"o"), Name(b'"blockHash":"', b"o")
-RESULT = Name(b'"result":', b"u")
+INDEX, RESULT = Name(b'"transactionIndex":', b"o"), Name(b'"result":', b"u")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +80,17 @@ def traffic(body: bytes, wanted: Mapping[int, int]) -> dict[int, Traffic] | None
     None where the answer has another form than nodes mostly give: then it must be parsed.
     """
     text = np.frombuffer(body, np.uint8)
-    starts: list[int] = RESULT.places(text, _places(text, RESULT.letter)).tolist()
-    if len(starts) != len(wanted) or body[-16:].rstrip()[-2:] != b"}]":
-        return None
-    bounds = [0, *starts, len(body)]
     try:
+        starts: list[int] = RESULT.places(text, _places(text, RESULT.letter)).tolist()
+        if len(starts) != len(wanted):
+            return None
+        bounds = [0, *starts, len(body)]
         ids = _ids(body, bounds)
         if len(ids) != len(wanted) or set(ids) != set(wanted):
             return None
         skimmed = _skimmed(text, bounds[1:])
+        if not _is_whole(body, skimmed, starts[-1]):
+            return None
         found = {
             number: _block(body, skimmed, place, (start, end))
             for place, (number, (start, end)) in enumerate(
@@ -100,7 +104,10 @@ def traffic(body: bytes, wanted: Mapping[int, int]) -> dict[int, Traffic] | None
 
 
 def _places(text: Bytes, letter: bytes) -> Places:
-    return np.flatnonzero(text == letter[0])
+    is_there = text == letter[0]
+    if np.count_nonzero(is_there) > len(text) // MOST_RARE:
+        raise _Odd("the letter is rare")
+    return np.flatnonzero(is_there)
 
 
 def _ids(body: bytes, bounds: list[int]) -> list[int]:
@@ -118,8 +125,11 @@ def _skimmed(text: Bytes, bounds: Sequence[int]) -> _Skimmed:
     rare = _places(text, FROM.letter)
     senders, recipients = FROM.places(text, rare), TO.places(text, rare)
     of_block = np.searchsorted(senders, bounds)
-    if not np.array_equal(of_block, np.searchsorted(recipients, bounds)):
-        raise _Odd("as many senders as recipients")
+    for others in (recipients, INDEX.places(text, rare)):
+        if of_block[0] or not np.array_equal(of_block, np.searchsorted(others, bounds)):
+            raise _Odd("each block has as many senders as recipients and indexes")
+    if not (_alternate(senders, recipients) or _alternate(recipients, senders)):
+        raise _Odd("each sender has its recipient")
     return _Skimmed(
         at=senders,
         senders=_addresses(text, senders),
@@ -129,23 +139,29 @@ def _skimmed(text: Bytes, bounds: Sequence[int]) -> _Skimmed:
     )
 
 
+def _alternate(firsts: Places, seconds: Places) -> bool:
+    return bool((firsts < seconds).all() and (seconds[:-1] < firsts[1:]).all())
+
+
 def _block_hashes(
     text: Bytes, senders: Places, hashes: Places, bounds: Sequence[int]
 ) -> list[bytes]:
     """Which block each block's transactions say that they are of, b"" where it has none; nodes
     say it before a transaction's sender."""
     of_block = np.searchsorted(senders, bounds)
-    last = hashes[np.searchsorted(hashes, senders) - 1]
     firsts, counts = of_block[:-1], np.diff(of_block)
-    before = np.concatenate(([0], senders[:-1]))
-    before[firsts[counts > 0]] = np.asarray(bounds[:-1])[counts > 0]
+    is_filled = counts > 0
+    # Where each transaction's part begins: behind the sender before it, or with its block.
+    begun = np.concatenate(([0], senders[:-1]))
+    begun[firsts[is_filled]] = np.asarray(bounds[:-1])[is_filled]
+    last = hashes[np.searchsorted(hashes, senders) - 1]
+    if (last < begun).any() or (last > senders).any() or (text[last + HASH] != ord('"')).any():
+        raise _Odd("every transaction says of which block it is, before its sender")
     told = _cut(text, last, HASH)
-    first_told = told[np.repeat(firsts, counts)]
-    if (last < before).any() or (last > senders).any() or (told != first_told).any():
-        raise _Odd("every transaction says of which block it is, and all of one the same")
-    rows = told[firsts[counts > 0]].tobytes()
-    each = iter(_pieces(rows, HASH))
-    return [next(each) if count else b"" for count in counts.tolist()]
+    if (told != told[np.repeat(firsts, counts)]).any():
+        raise _Odd("all transactions of a block say the same")
+    each = iter(_pieces(told[firsts[is_filled]].tobytes(), HASH))
+    return [next(each) if filled else b"" for filled in is_filled.tolist()]
 
 
 def _addresses(text: Bytes, places: Places) -> list[bytes]:
@@ -159,8 +175,9 @@ def _addresses(text: Bytes, places: Places) -> list[bytes]:
 
 def _recipients(text: Bytes, places: Places) -> list[bytes | None]:
     is_quoted = text[places] == ord('"')
-    rest = _cut(text, places[~is_quoted], len(NULL))
-    if (rest != np.frombuffer(NULL, np.uint8)).any():
+    rest = _cut(text, places[~is_quoted], len(NULL) + 1)
+    is_null = (rest[:, :-1] == np.frombuffer(NULL, np.uint8)).all()
+    if not is_null or not np.isin(rest[:, -1], np.frombuffer(b",}", np.uint8)).all():
         raise _Odd("a recipient is an address or null")
     told = iter(_addresses(text, places[is_quoted] + 1))
     return [next(told) if quoted else None for quoted in is_quoted.tolist()]
@@ -175,6 +192,15 @@ def _cut(text: Bytes, places: Places, size: int) -> Bytes:
 
 def _pieces(raw: bytes, size: int) -> list[bytes]:
     return [raw[at : at + size] for at in range(0, len(raw), size)]
+
+
+def _is_whole(body: bytes, skimmed: _Skimmed, last: int) -> bool:
+    """Whether all that was open at the answer's last sender, or where its last result begins, is
+    closed at the end: else the answer was cut off."""
+    is_within = bool(skimmed.bounds[-1] > skimmed.bounds[-2])
+    tail = body[int(skimmed.at[-1]) if is_within else last :].rstrip()
+    braces, brackets = tail.count(b"}") - tail.count(b"{"), tail.count(b"]") - tail.count(b"[")
+    return tail[-1:] == b"]" and (braces, brackets) == ((3, 2) if is_within else (1, 1))
 
 
 def _block(body: bytes, skimmed: _Skimmed, place: int, within: tuple[int, int]) -> Traffic:

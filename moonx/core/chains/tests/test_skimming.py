@@ -1,6 +1,7 @@
 """Blocks out of raw bytes: as the parser reads them, or not at all."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
@@ -140,3 +141,62 @@ def test_what_is_no_answer_to_this_batch_is_left_to_the_parser() -> None:
     assert skimming.traffic(json.dumps(json.loads(body), indent=1).encode(), right) is None
     assert skimming.traffic(b'[{"jsonrpc":"2.0","id":7,"result":null}]', {7: 503}) is None
     assert skimming.traffic(b"<html>", right) is None
+
+
+def with_lists(number: int) -> Json:
+    """A block in which lists of objects stand where an answer may be cut off."""
+    block = CHAIN.block(number)
+    access = [{"address": "0x" + "22" * 20, "storageKeys": ["0x" + "33" * 32]}]
+    places = {name: place for place, name in enumerate([*ORDERS["geth"], "accessList"])}
+    block["transactions"] = [
+        reordered({**each, "input": "0x", "accessList": access}, lambda name: places.get(name, 99))
+        for each in block["transactions"]
+    ]
+    return {**block, "withdrawals": [{"index": "0x1", "amount": "0x2"}]}
+
+
+@pytest.mark.parametrize("id_behind", [False, True])
+@pytest.mark.parametrize("numbers", [[500], [501, 504]])
+def test_an_answer_that_was_cut_off_is_never_skimmed(numbers: list[int], id_behind: bool) -> None:
+    results = [with_lists(number) for number in numbers]
+    body, right = answer(results, id_behind=id_behind), wanted(results)
+    assert skimming.traffic(body, right) == parsed(results)
+    cuts = [size for size in range(len(body)) if skimming.traffic(body[:size], right) is not None]
+    assert cuts == []
+
+
+def test_a_recipient_is_of_its_own_transaction_or_nothing_is_skimmed() -> None:
+    block = CHAIN.block(500)
+    first, second = block["transactions"]
+    del first["to"]
+    second["calls"] = [{"to": "0x" + "44" * 20}]
+    assert skimming.traffic(answer([block]), {7: 500}) is None
+
+
+@pytest.mark.parametrize(
+    ("right", "odd"),
+    [
+        (b'"to":null', b'"to":nullish'),
+        (b'"from":"', b'"from": "'),
+        (b'"transactionIndex":', b'"transactionIndeks":'),
+        (b'"blockHash":"0x', b'"blockHash":"0x0'),
+    ],
+)
+def test_what_is_spelled_otherwise_is_left_to_the_parser(right: bytes, odd: bytes) -> None:
+    block = CHAIN.block(500)
+    block["transactions"][0]["to"] = None
+    body = answer([block])
+    assert right in body
+    assert skimming.traffic(body, {7: 500}) is not None
+    assert skimming.traffic(body.replace(right, odd, 1), {7: 500}) is None
+
+
+@pytest.mark.parametrize("letter", [b"o", b"u"])
+def test_an_answer_made_of_what_is_searched_for_is_not_searched(letter: bytes) -> None:
+    body = b'[{"id":7,"result":{"x":"' + letter * 2_000_000 + b'"}}]'
+    tracemalloc.start()
+    found = skimming.traffic(body, {7: 500})
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found is None
+    assert most_bytes < 2 * len(body)
