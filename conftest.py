@@ -12,10 +12,12 @@ from chaos.emptied import empty_apart, empty_database, empty_valkey
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """After a test that is rolled back, what it committed apart from its transaction goes too."""
-    yield
-    fixtures: list[str] = getattr(item, "fixturenames", [])
-    if "db" in fixtures or item.get_closest_marker("django_db"):
-        empty_apart()
+    try:
+        yield
+    finally:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        if "db" in fixtures or item.get_closest_marker("django_db"):
+            empty_apart()
 
 
 @pytest.fixture(scope="session")

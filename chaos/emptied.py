@@ -8,7 +8,7 @@ from functools import cache
 
 import psycopg
 
-from moonx.core import valkey
+from moonx.core import paces, valkey
 from moonx.core.resilience import circuits
 
 # What migrations put there and no run changes.
@@ -66,11 +66,12 @@ def empty_apart() -> None:
 
 
 def empty_valkey() -> None:
-    """No keys of this run on the push server, nor what this process remembers of them."""
+    """No keys of this run on the push server, nor what this process remembers of the stores."""
     client = valkey.client()
     for key in client.scan_iter(match=valkey.key("*"), count=1000):
         client.delete(key)
     circuits.forget()
+    paces.forget()
 
 
 def _owner() -> psycopg.Connection:

@@ -43,7 +43,11 @@ def run(works: Mapping[str, Callable[[], T]]) -> dict[str, Done[T]]:
 
 
 def each(work: Callable[[A], T], many: Sequence[A], *, most: int) -> list[T]:
-    """`work` of each, at most so many at once, in their order; raises what the first raised."""
+    """`work` of each, at most so many at once, in their order; of one alone in no thread.
+
+    Raises what the first of them in this order raised, once those that had begun are over; the
+    others are not begun.
+    """
     if len(many) < 2:
         return [work(one) for one in many]
     with ThreadPoolExecutor(min(most, len(many)), thread_name_prefix="abreast") as threads:

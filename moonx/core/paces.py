@@ -21,21 +21,30 @@ _read: dict[str, _Read] = {}
 
 
 def of(task: str) -> timedelta:
-    """How long the runs of a task lie apart at present; 0 where nobody runs it.
+    """How long after a task's last run its next one is due; 0 where nobody runs it.
 
-    Read every ten seconds at most: an edit shows no later.
+    So the night counts where a calendar has only days. Read every ten seconds at most: an edit
+    shows no later. Raises django.db.Error.
     """
     now_s = time.monotonic()
-    if task not in _read or now_s - _read[task].at_s > REMEMBERED_S:
+    known = _read.get(task)
+    if known is None or now_s - known.at_s > REMEMBERED_S:
         rows = PeriodicTask.objects.filter(name=task, enabled=True)
         row = rows.select_related("interval", "crontab").first()
-        _read[task] = _Read(period_of(row) if row else timedelta(0), now_s)
-    return _read[task].period
+        known = _read[task] = _Read(_due_after(row) if row else timedelta(0), now_s)
+    return known.period
 
 
 def forget() -> None:
-    """Reads all anew: for whoever just edited the rows."""
+    """Reads all anew: for tests, whose rows go again."""
     _read.clear()
+
+
+def _due_after(row: PeriodicTask) -> timedelta:
+    last: datetime | None = row.last_run_at
+    if row.crontab is None or last is None:
+        return period_of(row)
+    return next_moment(_fields(row), last) - last
 
 
 def period_of(row: PeriodicTask, *, now: datetime | None = None) -> timedelta:
@@ -45,9 +54,13 @@ def period_of(row: PeriodicTask, *, now: datetime | None = None) -> timedelta:
         return every
     if row.crontab is None:
         return timedelta(0)
-    fields = {name: getattr(row.crontab, name) for name in CRON_FIELDS}
+    fields = _fields(row)
     first = next_moment(fields, now or datetime.now(UTC))
     return next_moment(fields, first) - first
+
+
+def _fields(row: PeriodicTask) -> dict[str, str]:
+    return {name: getattr(row.crontab, name) for name in CRON_FIELDS}
 
 
 def next_moment(fields: dict[str, str], after: datetime) -> datetime:

@@ -80,6 +80,9 @@ STANDINGS: list[tuple[dict[str, Any], int, str]] = [
     ({"verdict": "healthy"}, 7 * MINUTE_MS, "unknown"),
     ({"verdict": "degraded", "isStale": True}, MINUTE_MS, "unknown"),
     ({"verdict": "unhealthy"}, 7 * MINUTE_MS, "unhealthy"),
+    ({"verdict": "healthy", "staleAfterMs": MINUTE_MS}, 6 * MINUTE_MS, "healthy"),
+    ({"verdict": "healthy", "staleAfterMs": 30 * MINUTE_MS}, 20 * MINUTE_MS, "healthy"),
+    ({"verdict": "healthy", "staleAfterMs": 30 * MINUTE_MS}, 31 * MINUTE_MS, "unknown"),
 ]
 
 

@@ -75,7 +75,8 @@ class ChainFigures(Camel):
 
 
 class Aged(Camel):
-    """How old what is told is: `isStale` where nothing newer came when it should have."""
+    """How old what is told is: `isStale` where nothing newer came when it should have, beyond the
+    age `staleAfterMs`, which follows the schedule."""
 
     age_ms: Lasting | None
     is_stale: bool

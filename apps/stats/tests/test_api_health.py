@@ -153,7 +153,6 @@ def test_what_is_looked_at_less_often_is_stale_later() -> None:
     on_time = chain_shown()
     keep("chain:rei", chain_event(sampled_at=clock.db_now() - timedelta(minutes=31)))
     late = chain_shown()
-    paces.forget()
     assert (on_time["isStale"], on_time["verdict"]) == (False, "healthy")
     assert (late["isStale"], late["verdict"]) == (True, "unknown")
     assert on_time["staleAfterMs"] == 1_815_000

@@ -1,7 +1,6 @@
 """How often tasks run, as operators have it."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -10,15 +9,8 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from moonx.core import paces
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_valkey")]
 TASK = "stats.chain_performance"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    paces.forget()
-    yield
-    paces.forget()
 
 
 def entry(seconds: int) -> PeriodicTask:
@@ -44,6 +36,16 @@ def test_an_edit_shows_when_the_rows_are_read_again() -> None:
     assert paces.of(TASK) == timedelta(minutes=1)
     paces.forget()
     assert paces.of(TASK) == timedelta(minutes=10)
+
+
+def test_a_night_without_runs_is_part_of_the_pace() -> None:
+    days = CrontabSchedule.objects.create(minute="0", hour="8-20", timezone="UTC")
+    row = PeriodicTask.objects.create(name=TASK, task=TASK, crontab=days)
+    for hour, until_next in ((19, 1), (20, 12), (8, 1)):
+        row.last_run_at = datetime(2026, 11, 26, hour, tzinfo=UTC)
+        row.save()
+        paces.forget()
+        assert paces.of(TASK) == timedelta(hours=until_next)
 
 
 def test_rows_are_read_once_for_many_questions() -> None:

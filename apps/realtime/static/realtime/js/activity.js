@@ -166,7 +166,7 @@ function hourly({ time, senders, participants, coverage }) {
 /** The age of the figures, where they are known. */
 export function tick() {
   if (!day) return;
-  const stale = Boolean(day.isStale) || now() - day.asOf > SILENT_MS;
+  const stale = Boolean(day.isStale) || now() - day.asOf > Math.max(SILENT_MS, day.staleAfterMs ?? 0);
   const scannedAt = day.updatedAt ?? null;
   box.toggleAttribute("data-stale", stale);
   text(byId("activity-age"), scannedAt === null ? "" : `${stale ? "stale: " : ""}scanned ${since(scannedAt, now())}`);

@@ -8,7 +8,7 @@ import { now } from "./state.js";
 import * as api from "./statsapi.js";
 import { drawTally } from "./verdicts.js";
 
-const SILENT_MS = 720_000; // a collection every five minutes, of which one may fail
+const SILENT_MS = 915_000; // until the server has said after how long the totals are old
 const nodes = Object.fromEntries(["chains", "bridges", "active", "volume", "tvl", "said"].map((name) => [name, byId(`overview-${name}`)]));
 let overview = null;
 
@@ -55,6 +55,6 @@ function put(node, words, full = "", simulated = false) {
 export function tick() {
   if (!overview) return;
   const { asOf } = overview;
-  const stale = asOf !== null && (overview.isStale || now() - asOf > Math.max(SILENT_MS, overview.staleAfterMs ?? 0));
+  const stale = asOf !== null && (overview.isStale || now() - asOf > (overview.staleAfterMs ?? SILENT_MS));
   text(nodes.said, stale ? `${age(now() - asOf)} old` : "");
 }

@@ -9,12 +9,13 @@ import * as overview from "./overview.js";
 import * as plots from "./plots.js";
 
 const AGAIN_MS = 120_000; // what moved within its bounds is told by none, and shown by then
-const SHARED_MS = 300; // an answer may be one that was given a quarter of a second before
+const SHARED_MS = 300; // for a quarter of a second an answer may be one that was given before
 const COMMON = ["overview", "bridges"];
 
 let socket = null;
 let heard = [];
 let again = null;
+let soonAgain = null;
 
 /** Shows the page, from now on live; `connection` is what it subscribes with. */
 export async function open(connection) {
@@ -98,8 +99,14 @@ function shown(part, data) {
 }
 
 function takeHead(data) {
-  if (chains.takeHead(data)) setTimeout(loadChains, SHARED_MS); // looked at again: so is the verdict
+  if (chains.takeHead(data)) askAgain(); // it is looked at again: the verdict is worth something again
   soon(chains.tick);
+}
+
+/** Once for all heads that come meanwhile. */
+function askAgain() {
+  clearTimeout(soonAgain);
+  soonAgain = setTimeout(loadChains, SHARED_MS);
 }
 
 export function restyle() {
