@@ -70,6 +70,19 @@ def scroll(page: Page, *, left_px: int) -> None:
     page.mouse.wheel(-left_px, 0)
 
 
+def in_view(page: Page) -> dict[str, Any]:
+    """Which bars are in view, once that has stood for a quarter of a second: a move glides on, and
+    bars that come meanwhile move what is in view."""
+    before: dict[str, Any] | None = None
+    for _ in range(80):
+        found: dict[str, Any] | None = page.evaluate(VISIBLE)
+        if found is not None and found == before:
+            return found
+        before = found
+        page.wait_for_timeout(250)
+    raise AssertionError("what is in view never stood still")
+
+
 def scroll_to_the_start(page: Page) -> None:
     """Moves on until the page knows the first bar; it may be loading, or pausing after a fault."""
     for _ in range(80):
@@ -119,11 +132,11 @@ def test_older_bars_come_without_moving_what_is_in_view(screen: Screen, stall: S
     held = holding(screen.page, "**/api/v3/klines*endTime*")
     scroll(screen.page, left_px=4_200)  # close to the oldest one, all of the view still bars
     expect(screen.page.locator("#chart-hint")).to_have_text("Loading older bars")
-    before = screen.page.evaluate(VISIBLE)
+    before = in_view(screen.page)
     held[0].continue_()
     expect(screen.page.locator("#chart-hint")).to_be_empty()
     assert len(screen.page.evaluate(HELD)["times"]) > 900
-    assert screen.page.evaluate(VISIBLE) == before
+    assert in_view(screen.page) == before
 
 
 def test_older_bars_that_do_not_come_are_asked_for_by_the_next_move(
@@ -243,7 +256,7 @@ def test_the_file_of_the_bars_in_view_is_what_the_server_says(
     show(screen, stall)
     scroll(screen.page, left_px=5_000)  # into the older bars, so that more than a page is loaded
     expect(screen.page.locator("#chart-hint")).to_be_empty()
-    view = screen.page.evaluate(VISIBLE)
+    view = in_view(screen.page)
     with screen.page.expect_download() as download:
         screen.page.locator("#download").click()
     expect(screen.page.locator("#asof")).to_contain_text(f"Exported {view['count']} bars:")
