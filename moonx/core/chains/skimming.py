@@ -48,14 +48,13 @@ class Name:
 
     def places(self, text: Bytes, rare: Places) -> Places:
         """Where the values begin, among the places of the rare letter."""
-        found = rare - self.text.index(self.letter)
-        found = found[(found >= 0) & (found < len(text) - len(self.text))]
-        for offset in sorted(range(len(self.text)), key=self._distance):
-            found = found[text[found + offset] == self.text[offset]]
-        return found + len(self.text)
-
-    def _distance(self, offset: int) -> int:
-        return abs(offset - self.text.index(self.letter))
+        offset, size = self.text.index(self.letter), len(self.text)
+        found = rare - offset
+        found = found[(found >= 0) & (found < len(text) - size)]
+        found = found[text[found + offset - 1] == self.text[offset - 1]]  # few are left to compare
+        is_name = (_cut(text, found, size) == np.frombuffer(self.text, np.uint8)).all(axis=1)
+        begun: Places = found[is_name] + size
+        return begun
 
 
 FROM, TO, BLOCK_HASH = Name(b'"from":"', b"o"), Name(b'"to":', b"o"), Name(b'"blockHash":"', b"o")
