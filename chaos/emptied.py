@@ -38,6 +38,7 @@ APPEND_ONLY = (
 # What a change of a circuit commits at once, on a connection of its own.
 APART = "core_circuit_event, core_circuit, core_outbox"
 IS_LEFT_APART = "SELECT FROM core_circuit UNION ALL SELECT FROM core_outbox LIMIT 1"
+TRIES = 3
 PATIENCE = "-c lock_timeout=30s"  # whoever holds a lock for longer is told of, and not waited for
 
 
@@ -49,6 +50,15 @@ def empty() -> None:
 
 def empty_database() -> None:
     """No rows but what migrations put there; sequences and candle watermarks as at first."""
+    for _ in range(TRIES - 1):
+        try:
+            return _empty_database()
+        except psycopg.errors.DeadlockDetected:
+            continue  # with the end of a push, which waits for this and had what this waits for
+    return _empty_database()
+
+
+def _empty_database() -> None:
     with _lifted() as owner:
         filled = [name for (name,) in owner.execute(_filled().encode()).fetchall()]
         if filled:  # a few of many: each that is truncated gets new files

@@ -169,6 +169,7 @@ def test_a_trade_moves_a_price_and_the_next_tickers_the_order(screen: Screen, si
     names = screen.page.locator("#list-body tr[data-symbol] a")
     screen.page.get_by_role("button", name="Last", exact=True).click()
     expect(names).to_have_text(["MOVEA/USDC", "MOVEB/USDC"])
+    screen.page.wait_for_timeout(500)  # the tickers that were told before the page came are here
     stall.trade("11.00")
     screen.expect_last("11.00")
     expect(names).to_have_text(["MOVEA/USDC", "MOVEB/USDC"])
