@@ -23,9 +23,35 @@ FULL_N = 2_000  # blocks of 5 transactions
 # Transactions in a block, and the share of FULL_N blocks: a scan of each takes about as long.
 SIZES = ((20, 0.5), (5, 1.0), (170, 0.1))
 LOOP_SHARE = 10  # the loop reads a tenth of the blocks, its time counts ten times
-LOOP_GOAL, ETL_GOAL = 20.0, 3.0
 
 Found = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Whom ours is compared with; its time counts `scale` times."""
+
+    entry: str
+    name: str
+    described: str
+    goal: float
+    scale: int = 1
+
+
+LOOP = Peer(
+    entry="loop",
+    name="web3_loop",
+    described="web3.py: get_block with whole transactions, one after the other",
+    goal=20.0,
+    scale=LOOP_SHARE,
+)
+ETL = Peer(
+    entry="etl",
+    name="ethereum_etl",
+    described=f"ethereum-etl {etl.VERSION}: its export of blocks and transactions, batches of 100, "
+    "5 workers, kept in memory",
+    goal=3.0,
+)
 
 
 @dataclass(slots=True)
@@ -131,41 +157,27 @@ def scan(bench: Bench, url: str, size: Size, *, peer: etl.Peer | None) -> None:
     bench.check(
         found["ours"]["transactions"] == size.blocks * size.transactions, "every transaction is in"
     )
-    _compare_loop(bench, rounds, contest, size)
+    _compare(bench, rounds, contest, size, peer=LOOP)
     if peer is not None:
         bench.check(found["etl"] == found["ours"], "ethereum-etl found the same")
-        _compare_etl(bench, rounds, contest, size)
+        _compare(bench, rounds, contest, size, peer=ETL)
 
 
 def _asked(peer: etl.Peer, url: str, numbers: range) -> Found:
     return peer.scan(url, first=numbers.start, last=numbers.stop - 1)
 
 
-def _compare_loop(bench: Bench, rounds: Rounds, contest: Contest, size: Size) -> None:
+def _compare(bench: Bench, rounds: Rounds, contest: Contest, size: Size, *, peer: Peer) -> None:
     bench.compare(
-        f"scan.web3_loop.{size.transactions}_tx",
+        f"scan.{peer.name}.{size.transactions}_tx",
         rounds,
         ours="ours",
-        peer="loop",
-        described="web3.py: get_block with whole transactions, one after the other",
-        goal=LOOP_GOAL,
-        scale=LOOP_SHARE,
+        peer=peer.entry,
+        described=peer.described,
+        goal=peer.goal,
+        scale=peer.scale,
         note=f"{size}; load {load()}",
-        more=contest.figures(rounds, peer="loop", size=size),
-    )
-
-
-def _compare_etl(bench: Bench, rounds: Rounds, contest: Contest, size: Size) -> None:
-    bench.compare(
-        f"scan.ethereum_etl.{size.transactions}_tx",
-        rounds,
-        ours="ours",
-        peer="etl",
-        described=f"ethereum-etl {etl.VERSION}: its export of blocks and transactions, batches "
-        "of 100, 5 workers, kept in memory",
-        goal=ETL_GOAL,
-        note=f"{size}; load {load()}",
-        more=contest.figures(rounds, peer="etl", size=size),
+        more=contest.figures(rounds, peer=peer.entry, size=size),
     )
 
 

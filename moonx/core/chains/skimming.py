@@ -133,7 +133,7 @@ def _skimmed(text: Bytes, bounds: Sequence[int]) -> _Skimmed:
         at=senders,
         senders=_addresses(text, senders),
         recipients=_recipients(text, recipients),
-        hashes=_block_hashes(text, senders, BLOCK_HASH.places(text, rare), bounds),
+        hashes=_block_hashes(text, senders, BLOCK_HASH.places(text, rare), bounds, of_block),
         bounds=of_block.tolist(),
     )
 
@@ -143,11 +143,10 @@ def _alternate(firsts: Places, seconds: Places) -> bool:
 
 
 def _block_hashes(
-    text: Bytes, senders: Places, hashes: Places, bounds: Sequence[int]
+    text: Bytes, senders: Places, hashes: Places, bounds: Sequence[int], of_block: Places
 ) -> list[bytes]:
     """Which block each block's transactions say that they are of, b"" where it has none; nodes
     say it before a transaction's sender."""
-    of_block = np.searchsorted(senders, bounds)
     firsts, counts = of_block[:-1], np.diff(of_block)
     is_filled = counts > 0
     # Where each transaction's part begins: behind the sender before it, or with its block.

@@ -1,11 +1,9 @@
 """Work in the database that belongs to no caller's transaction."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TypeVar
 
-from django.db import connections
+from moonx.core import abreast
 
 T = TypeVar("T")
 
@@ -16,12 +14,4 @@ def apart(work: Callable[[], T]) -> T:
     The caller may be in the middle of a transaction: what happened to a provider must neither wait
     for its commit, with the circuit's row locked for every worker, nor be lost with its rollback.
     """
-
-    def in_own_connection() -> T:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1, "circuits") as pool:
-        return pool.submit(copy_context().run, in_own_connection).result()
+    return abreast.run({"apart": work})["apart"].result()
